@@ -1,0 +1,4 @@
+/** A device that is missing, lost, or cannot do what was asked of it. */
+export class DeviceError extends Error {
+  override name = "DeviceError";
+}
