@@ -1,0 +1,86 @@
+import { blockStore, type StoreParts } from "../memory/block_store.ts";
+import { type BlockView, blockView } from "../memory/block_view.ts";
+import { bytesPerToken, type MemoryPlan } from "../memory/options.ts";
+import { sectionStart, storedPositions } from "../memory/positions.ts";
+import { section } from "../memory/section.ts";
+import { saveLandmarkState } from "./landmark_snapshot.ts";
+import { beginStep, type Frame, type StateParts } from "./landmark_step.ts";
+import type { State } from "./mechanism.ts";
+import { rotationTable } from "./rotations.ts";
+
+/** Parts of an empty state. @throws {RangeError} If memory is short. */
+export function emptyParts(plan: MemoryPlan, parts: StoreParts): StateParts {
+  using stack = new DisposableStack();
+  const view = stack.use(blockView(blockStore(plan, parts)));
+  const local = stack.use(section(parts.device, plan));
+  stack.move();
+  return { view, section: local, sealed: 0 };
+}
+
+/** The streaming half of landmark attention: spec in docs/memory.md. */
+export function landmarkState(parts: StateParts, frame: Frame = frameOf(parts.view)): State {
+  return stateOf(parts, frame);
+}
+
+/** What a state and its forks share beside the store; it goes with the store. */
+export function frameOf({ store: { device, plan, lifetime } }: BlockView): Frame {
+  const { chunk, blockSize, topBlocks, heads: { frequencies, headDim } } = plan;
+  const start = sectionStart(topBlocks, blockSize);
+  const positions = start + chunk;
+  const rotations = lifetime.use(device.tensor([positions, headDim / 2, 2], {
+    data: rotationTable(frequencies, positions),
+  }));
+  const stored = lifetime.use(device.tensor([chunk], {
+    dtype: "i32",
+    data: storedPositions(chunk, blockSize),
+  }));
+  return { device, plan, start, rotations, stored };
+}
+
+function stateOf(parts: StateParts, frame: Frame): State {
+  const { view, section } = parts;
+  const { plan } = frame;
+  const { store } = view;
+  const clock = { scanMs: 0, readMs: 0 };
+  let serial = 0;
+  return {
+    get room() {
+      return plan.chunk - section.length;
+    },
+    get local() {
+      return section.length;
+    },
+    get length() {
+      return parts.sealed + section.length;
+    },
+    get bytes() {
+      const { landmarkBytes, poolBytes, hostBytes, fileBytes, tableBytes } = store.usage;
+      return section.bytes + landmarkBytes + poolBytes + hostBytes + fileBytes + tableBytes;
+    },
+    get usage() {
+      return {
+        blocks: view.list.length,
+        localBytes: section.bytes,
+        bytesPerToken: bytesPerToken(plan),
+        ...store.usage,
+        ...clock,
+      };
+    },
+    step(count, options = {}) {
+      const own = ++serial;
+      return beginStep(parts, frame, count, { ...options, clock, isLatest: () => own === serial });
+    },
+    fork: () =>
+      stateOf({ view: view.fork(), section: section.fork(), sealed: parts.sealed }, frame),
+    missingBytes(count) {
+      const chunks = Math.floor((section.length + count) / plan.chunk);
+      return store.missingBytes(chunks * plan.chunk / plan.blockSize);
+    },
+    save: () => saveLandmarkState(parts),
+    [Symbol.dispose]() {
+      serial++;
+      section[Symbol.dispose]();
+      view[Symbol.dispose]();
+    },
+  };
+}

@@ -1,0 +1,186 @@
+import { type Blocks, type Device, sizeOf, type Tensor } from "../device/device.ts";
+import type { BlockView } from "../memory/block_view.ts";
+import type { MemoryPlan } from "../memory/options.ts";
+import { sectionPositions, slotPositions } from "../memory/positions.ts";
+import { attend, type Looking, readBlocks, type ReadClock } from "../memory/read_blocks.ts";
+import { sealSection } from "../memory/seal_section.ts";
+import type { Section } from "../memory/section.ts";
+import type { BlocksRead, Step, StepOptions } from "./mechanism.ts";
+import { regularLandmarks } from "./regular_landmarks.ts";
+
+/** What forks share beside the store, and lives as long. */
+export interface Frame {
+  readonly device: Device;
+  readonly plan: MemoryPlan;
+  /** F. */
+  readonly start: number;
+  /** f32 [F + chunk, D/2, 2]. */
+  readonly rotations: Tensor;
+  /** i32 [chunk]: see storedPositions. */
+  readonly stored: Tensor;
+}
+
+/** The parts of one state: stored blocks, and the tokens since the last border. */
+export interface StateParts {
+  readonly view: BlockView;
+  readonly section: Section;
+  /** Tokens in stored blocks, forgotten ones included. */
+  sealed: number;
+}
+
+/** How a step is tied to its state. */
+export interface StepTies extends StepOptions {
+  readonly clock: ReadClock;
+  /** False once another step was begun. */
+  isLatest(): boolean;
+}
+
+/** Begins to append `count` tokens. */
+export function beginStep(parts: StateParts, frame: Frame, count: number, ties: StepTies): Step {
+  const { view, section } = parts;
+  const { purpose = "reading", trace = false, clock, isLatest } = ties;
+  const { plan } = frame;
+  const room = plan.chunk - section.length;
+  if (!Number.isInteger(count) || count < 1 || count > room) {
+    throw new RangeError(
+      `Cannot begin a step as its tokens must be an integer in [1, ${room}]: ` +
+        `current value is ${count}`,
+    );
+  }
+  const { version } = view;
+  let open = true;
+  const check = (): void => {
+    if (open && isLatest() && view.version === version) return;
+    throw new TypeError("Cannot go on with a step as the memory was changed since it began");
+  };
+  const tokens = prepareTokens(frame, section.length, count);
+  const reads: BlocksRead[] = [];
+  return {
+    count,
+    reads,
+    async attend(ops, layer, q, k, v) {
+      check();
+      const out = ops.input(q.shape);
+      using looking = look(parts, frame, tokens, { layer, choice: plan.choose[purpose], q, out });
+      append(parts, frame, tokens, { layer, k, v });
+      if (view.list.length === 0) {
+        attend(view, looking, 0, count, undefined);
+        return out;
+      }
+      using _turn = await view.store.turns.take();
+      check();
+      const read = await readBlocks(view, looking, { clock, trace });
+      if (read) reads.push(read);
+      return out;
+    },
+    async commit() {
+      check();
+      if (count < room) {
+        section.length += count;
+      } else {
+        using _turn = await view.store.turns.take();
+        check();
+        await seal(parts, frame);
+      }
+      open = false;
+    },
+    [Symbol.dispose]() {
+      open = false;
+      tokens[Symbol.dispose]();
+    },
+  };
+}
+
+/** Moves the full section to the store, and empties it. If that fails it is as it was. */
+async function seal(parts: StateParts, frame: Frame): Promise<void> {
+  const { view, section } = parts;
+  const { chunk, blockSize } = frame.plan;
+  using blocks = await sealSection(view.store, section, frame);
+  const first = parts.sealed / blockSize;
+  const numbers = Array.from({ length: chunk / blockSize }, (_, i) => first + i);
+  await view.append({ ...blocks, numbers });
+  parts.sealed += chunk;
+  section.length = 0;
+}
+
+/** What is the same for a step's tokens in every layer. */
+interface StepTokens extends Disposable {
+  readonly at: number;
+  readonly count: number;
+  /** i32 [T]. */
+  readonly positions: Tensor;
+  /** i32 [T · (K + 1)]: each token, and its position, once for each slot. */
+  readonly rows: Tensor;
+  readonly slots: Tensor;
+  blocks(keys: number): Blocks;
+}
+
+function prepareTokens({ device, plan, start }: Frame, at: number, count: number): StepTokens {
+  const { topBlocks, blockSize } = plan;
+  using stack = new DisposableStack();
+  const i32 = (data: Int32Array): Tensor =>
+    stack.use(device.tensor([data.length], { dtype: "i32", data }));
+  const where = sectionPositions(start, at, count);
+  const positions = i32(where);
+  const seen = slotPositions(where, topBlocks, blockSize);
+  const slots = i32(seen);
+  const rows = i32(seen.map((_, i) => Math.floor(i / (topBlocks + 1))));
+  const plans = new Map<number, Blocks>();
+  const owned = stack.move();
+  return {
+    at,
+    count,
+    positions,
+    rows,
+    slots,
+    blocks(keys) {
+      let blocks = plans.get(keys);
+      if (!blocks) {
+        const isLandmark = regularLandmarks(keys, blockSize);
+        blocks = owned.use(device.blocks({ isLandmark }, 1, keys));
+        plans.set(keys, blocks);
+      }
+      return blocks;
+    },
+    [Symbol.dispose]: () => owned.dispose(),
+  };
+}
+
+/** Writes a layer's keys and values behind those of the section. */
+function append(
+  { section }: StateParts,
+  { device, rotations }: Frame,
+  { at, count, positions }: StepTokens,
+  { layer, k, v }: Pick<Looking, "layer" | "k" | "v">,
+): void {
+  const own = (x: Tensor): Tensor => device.view(x, at, count);
+  device.copy(k, own(section.rawKeys[layer]));
+  device.rope(k, positions, rotations, own(section.keys[layer]));
+  device.copy(v, own(section.values[layer]));
+}
+
+/** Turns a layer's queries to where they stand, and to how every slot sees them. */
+function look(
+  { view, section }: StateParts,
+  { device, plan, rotations }: Frame,
+  { at, count, positions, rows, slots, blocks }: StepTokens,
+  { layer, choice, q, out }: Pick<Looking, "layer" | "choice" | "q" | "out">,
+): Looking & Disposable {
+  const { heads, headDim } = plan.heads;
+  using stack = new DisposableStack();
+  const turned = stack.use(device.tensor(q.shape));
+  device.rope(q, positions, rotations, turned);
+  let queries = device.reshape(turned, [count, 1, heads, headDim]);
+  if (view.list.length > 0) {
+    const wide = stack.use(device.tensor([sizeOf(rows.shape), heads, headDim]));
+    device.gather(q, rows, wide);
+    device.rope(wide, slots, rotations, wide);
+    queries = device.reshape(wide, [count, plan.topBlocks + 1, heads, headDim]);
+  }
+  const [k, v] = [section.keys[layer], section.values[layer]];
+  const owned = stack.move();
+  return {
+    ...{ layer, choice, queries, q: turned, out, k, v, at, blocks },
+    [Symbol.dispose]: () => owned.dispose(),
+  };
+}

@@ -1,0 +1,167 @@
+import type { Bookkeeping } from "../device/bookkeeping.ts";
+import type { Device, Tensor } from "../device/device.ts";
+import type { Ops } from "../device/ops.ts";
+import type { Files } from "../io/files.ts";
+import type { MemoryOptions } from "../memory/options.ts";
+
+/**
+ * What the transformer asks of a mechanism in one layer: queries f32 [T, H, D], keys and values
+ * f32 [T, G, D], without position, give [T, H, D]. The transformer does not know which one it holds.
+ */
+export type Attend = (
+  ops: Ops,
+  layer: number,
+  q: Tensor,
+  k: Tensor,
+  v: Tensor,
+) => Tensor | Promise<Tensor>;
+
+/** The heads a mechanism works with, and how positions turn them. */
+export interface HeadShape {
+  readonly layers: number;
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headDim: number;
+  /** Angle per position of each pair, f64 [D/2] (see `ropeFrequencies`). */
+  readonly frequencies: Float64Array;
+}
+
+/** A token that the mechanism puts into every text, at positions every − 1, 2·every − 1, … */
+export interface Marker {
+  readonly token: number;
+  readonly every: number;
+}
+
+/** What a mechanism can do. */
+export interface Capabilities {
+  readonly causal: boolean;
+  /** The state does not grow with what was read. */
+  readonly boundedState: boolean;
+  /** It can go back to exact old tokens. */
+  readonly randomAccess: boolean;
+}
+
+/** Rows of equal length, read at once, as training does. */
+export interface Batch {
+  readonly rows: number;
+  /** Tokens a row, markers included. */
+  readonly length: number;
+  /** i32 [length] or [rows · length]: documents packed in a row. */
+  readonly document?: Int32Array | undefined;
+  /** u8 [length] or [rows · length]: 0 is padding. */
+  readonly present?: Uint8Array | undefined;
+  /** Blocks that serve as negatives for other rows, where the mechanism has a use for them. */
+  readonly negatives?: Negatives | undefined;
+}
+
+/** Blocks of this batch that other rows are to tell from their own. */
+export interface Negatives {
+  /** Which ones: row · (length / every) + block, [N]. */
+  readonly blocks: Int32Array;
+  /** i32 [rows, n]: which of those a row sees, −1 for none. */
+  readonly index: Int32Array;
+}
+
+/** Attention over a whole batch, with what it holds on the device. */
+export interface BatchAttention extends Disposable {
+  readonly attend: Attend;
+}
+
+/** Which blocks a step read in one layer, by their numbers in the text. */
+export interface BlocksRead {
+  readonly layer: number;
+  /** T, or 1 where all tokens read the same. */
+  readonly rows: number;
+  /** H, or 1 where all heads read the same. */
+  readonly heads: number;
+  readonly k: number;
+  /** i32 [rows, heads, k], by time. */
+  readonly numbers: Int32Array;
+}
+
+/** One call's worth of tokens going through the layers. Nothing is remembered before `commit`. */
+export interface Step extends Disposable {
+  readonly count: number;
+  readonly attend: Attend;
+  /** What was read so far, by layer, if the step was begun with `trace`. */
+  readonly reads: readonly BlocksRead[];
+  /** Remembers what was read. A step that is not committed leaves no trace. */
+  commit(): Promise<void>;
+}
+
+/** Where the bytes of a state are, and what became of what it held. */
+export interface StateUsage {
+  /** Blocks that it can go back to. */
+  readonly blocks: number;
+  /** Tokens since the last border. */
+  readonly localBytes: number;
+  /** Landmark keys, shared with forks, as all that follows. */
+  readonly landmarkBytes: number;
+  /** The device's cache of blocks. */
+  readonly poolBytes: number;
+  readonly hostBytes: number;
+  readonly fileBytes: number;
+  readonly tableBytes: number;
+  /** What a token that is read costs for good. */
+  readonly bytesPerToken: number;
+  readonly demotedBlocks: number;
+  readonly evictedBlocks: number;
+  /** Time spent looking for blocks, and bringing them to the device. */
+  readonly scanMs: number;
+  readonly readMs: number;
+}
+
+/** A state on its way to or from a file: what it is, then its numbers in records. */
+export interface SavedState {
+  readonly about: Readonly<Record<string, unknown>>;
+  readonly records: AsyncIterable<Uint8Array>;
+}
+
+/** What one stream of tokens leaves behind while it is read: the mechanism's memory. */
+export interface State extends Disposable {
+  /** Tokens that may be appended before the next border; a step never crosses one. */
+  readonly room: number;
+  /** Tokens since the last border. */
+  readonly local: number;
+  /** Tokens read so far, markers included. */
+  readonly length: number;
+  /** Bytes that this state holds, shared ones included. */
+  readonly bytes: number;
+  readonly usage: StateUsage;
+  /** Begins to append `count` tokens. @throws {RangeError} If `count` is more than `room`. */
+  step(count: number, options?: StepOptions): Step;
+  /** A state that goes on from here alone; what was stored is shared. */
+  fork(): State;
+  /** Bytes that are missing to append so many tokens and forget nothing. */
+  missingBytes(count: number): number;
+  /** The state as it is now; it must not change while the records are read. */
+  save(): SavedState;
+}
+
+/** How a step reads the memory. */
+export interface StepOptions {
+  /** For `asking` the mechanism may spend more on choosing than for `reading`. @default {"reading"} */
+  purpose?: "reading" | "asking";
+  /** Keep which blocks were read. @default {false} */
+  trace?: boolean;
+}
+
+/** What states are made with. */
+export interface StateOptions extends MemoryOptions {
+  readonly bookkeeping: Bookkeeping;
+  /** Needed for a file tier. */
+  readonly files?: Files | undefined;
+}
+
+/** One way for a transformer to look back. */
+export interface Mechanism {
+  readonly name: string;
+  readonly capabilities: Capabilities;
+  readonly marker: Marker | undefined;
+  /** Attention over whole rows, for training and for dense evaluation. */
+  batch(device: Device, batch: Batch): BatchAttention;
+  /** An empty state. @throws {RangeError} On options out of range. */
+  state(device: Device, options: StateOptions): State;
+  /** A saved state; where options say nothing, it goes on as it was. @throws {SnapshotError} */
+  restore(device: Device, saved: SavedState, options: StateOptions): Promise<State>;
+}

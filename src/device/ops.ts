@@ -1,0 +1,108 @@
+import type { Blocks, Device, Foreign, Numbers, Tensor } from "./device.ts";
+
+/**
+ * The operations as models are written in them: each makes its own result.
+ *
+ * Two kinds exist: {@linkcode eagerOps} only computes; `train/tape.ts` computes and remembers how
+ * to go back. A model is written once, for both.
+ */
+export interface Ops extends Disposable {
+  readonly device: Device;
+  /** A tensor that lives as long as these operations: ids, positions, targets. */
+  input(shape: readonly number[], options?: { dtype?: "f32" | "i32"; data?: Numbers }): Tensor;
+  /** Runs `body` and frees what it made, but for its result (a tape needs all of it, and frees nothing). */
+  scope(body: (ops: Ops) => Tensor | Promise<Tensor>): Promise<Tensor>;
+  /** The same numbers under another shape. */
+  reshape(x: Tensor, shape: readonly number[]): Tensor;
+  /** x [T, …, in] · weightᵀ, weight [out, in] → [T, out]. */
+  linear(x: Tensor, weight: Tensor): Tensor;
+  /** x [R, …] at rows i32 [n] → [n, …]. */
+  gather(x: Tensor, rows: Tensor): Tensor;
+  /** Means of `count` rows of x [R, …] from first i32 [n] on → [n, …]. */
+  meanRows(x: Tensor, first: Tensor, count: number): Tensor;
+  add(a: Tensor, b: Tensor): Tensor;
+  rmsNorm(x: Tensor, weight: Tensor, epsilon: number): Tensor;
+  rope(x: Tensor, positions: Tensor, rotations: Tensor): Tensor;
+  swiGlu(gate: Tensor, up: Tensor): Tensor;
+  /** q [B, T, H, D], k and v [B, S, G, D] → [B, T, H, D]. */
+  landmarkAttention(q: Tensor, k: Tensor, v: Tensor, blocks: Blocks, foreign?: Foreign): Tensor;
+}
+
+/** Operations that only compute; everything they made is freed with them. */
+export function eagerOps(device: Device): Ops {
+  const made: Tensor[] = [];
+  const make = (shape: readonly number[]): Tensor => {
+    const tensor = device.tensor(shape);
+    made.push(tensor);
+    return tensor;
+  };
+  return {
+    device,
+    input(shape, options) {
+      const tensor = device.tensor(shape, options);
+      made.push(tensor);
+      return tensor;
+    },
+    async scope(body) {
+      using inner = eagerOps(device);
+      const result = await body(inner);
+      // The result outlives its scope: it is copied out, so that ownership stays simple.
+      const kept = make(result.shape);
+      device.copy(result, kept);
+      return kept;
+    },
+    reshape: (x, shape) => device.reshape(x, shape),
+    linear(x, weight) {
+      const [outputs, inputs] = weight.shape;
+      const rows = rowsOf(device, x, inputs);
+      const out = make([rows.shape[0], outputs]);
+      device.matmul(rows, weight, out, { transposeB: true });
+      return out;
+    },
+    gather(x, rows) {
+      const out = make([rows.shape[0], ...x.shape.slice(1)]);
+      device.gather(x, rows, out);
+      return out;
+    },
+    meanRows(x, first, count) {
+      const out = make([first.shape[0], ...x.shape.slice(1)]);
+      device.meanRows(x, first, out, { count });
+      return out;
+    },
+    add(a, b) {
+      const out = make(a.shape);
+      device.add(a, b, out);
+      return out;
+    },
+    rmsNorm(x, weight, epsilon) {
+      const out = make(x.shape);
+      device.rmsNorm(x, weight, out, { epsilon });
+      return out;
+    },
+    rope(x, positions, rotations) {
+      const out = make(x.shape);
+      device.rope(x, positions, rotations, out);
+      return out;
+    },
+    swiGlu(gate, up) {
+      const out = make(gate.shape);
+      device.swiGlu(gate, up, out);
+      return out;
+    },
+    landmarkAttention(q, k, v, blocks, foreign) {
+      const out = make(q.shape);
+      const top = make(q.shape.slice(0, 3));
+      device.landmarkAttention(q, k, v, blocks, out, top, { foreign });
+      return out;
+    },
+    [Symbol.dispose]() {
+      for (const tensor of made.splice(0)) tensor[Symbol.dispose]();
+    },
+  };
+}
+
+/** x [T, …] as rows of `width` numbers. */
+export function rowsOf(device: Device, x: Tensor, width: number): Tensor {
+  const size = x.shape.reduce((product, length) => product * length, 1);
+  return device.reshape(x, [size / width, width]);
+}
