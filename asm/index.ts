@@ -1,0 +1,25 @@
+// The module of kernels: every file that exports some. Addresses are bytes, counts are elements.
+export * from "./adam_w";
+export * from "./add";
+export { blockPlan } from "./block_plan";
+export * from "./block_table";
+export * from "./choose_blocks";
+export * from "./cross_entropy";
+export * from "./fill";
+export * from "./gather";
+export * from "./heap";
+export { landmarkAttention } from "./landmark_attention";
+export { landmarkAttentionBackward } from "./landmark_attention_backward";
+export { packLandmark } from "./landmark_pack";
+export { landmarkRoom } from "./landmark_room";
+export { landmarkAttentionRows } from "./landmark_rows";
+export { landmarkScores } from "./landmark_scores";
+export { addLandmarkGradients } from "./landmark_sums";
+export * from "./matmul";
+export * from "./mean_rows";
+export { memoryAttention } from "./memory_attention";
+export * from "./rms_norm";
+export * from "./rope";
+export * from "./seal_blocks";
+export * from "./sum_squares";
+export * from "./swi_glu";

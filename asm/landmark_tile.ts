@@ -1,0 +1,263 @@
+// landmark_tile: up to TILE queries of one batch row and head, on their way through the keys.
+//
+//   q        f32 [TILE, D]                 scaled
+//   slotQ    f32 [TILE, D]                 the same, as seen from the slot of a chosen block
+//   out      f32 [TILE, D]                 sums of weighted values
+//   gates    f32 [TILE, chosen + blocks]   logits, then gates, of remembered and earlier blocks
+//   scores   f32 [GROUP, columns]          logits, then weights, of what GROUP queries look at
+//
+// The top group comes first. Its softmax gives every gate, so that the walk over earlier blocks has
+// nothing to rescale: each block adds gate · softmax(logits) · values and is done.
+
+import { BLIND, blockAt, Chunk, chunkAt, countsOf, Sight, sightAt } from "./block_plan";
+import {
+  eights,
+  foreignCount,
+  GROUP,
+  Job,
+  kvHeadOf,
+  planRowOf,
+  queryRow,
+  TILE,
+} from "./landmark_job";
+import { findPacked, Packed } from "./landmark_pack";
+import { clear, rowScale, rowSoftmax, topSoftmax } from "./row_softmax";
+import { tile as product } from "./tile";
+
+@unmanaged
+export class Tile {
+  /** Batch row, head, first query, how many. */
+  b: u32;
+  h: u32;
+  t: u32;
+  count: u32;
+  dim: u32;
+  planRow: u32;
+  foreign: u32;
+  /** Columns that chosen blocks take in front of the earlier ones, a multiple of eight. */
+  chosen: u32;
+  q: usize;
+  slotQ: usize;
+  out: usize;
+  gates: usize;
+  scores: usize;
+  /** Bytes from row to row. */
+  row: u32;
+  gatesRow: u32;
+  scoresRow: u32;
+  packed: Packed;
+}
+
+/** Columns of scores. */
+function columnsOf(job: Job): u32 {
+  // The own blocks of GROUP queries: a query adds a slot, and a chunk's end up to 7 empty ones.
+  const own = eights(job.plan.widest) + GROUP * 8 + 16;
+  return max(eights(job.foreignRoom) + own, eights(job.blockSize));
+}
+
+/** Bytes of a tile and all that belongs to it. */
+export function tileBytes(job: Job): u32 {
+  const gates = eights(job.chosen) + eights(job.plan.mostBlocks);
+  const numbers = TILE * (3 * job.dim + gates) + GROUP * columnsOf(job);
+  return 256 + (numbers << 2);
+}
+
+/** Lays a tile out in a work area. */
+export function layTile(job: Job, work: usize): Tile {
+  const tile = changetype<Tile>(work);
+  tile.packed = changetype<Packed>(work + 128);
+  tile.dim = job.dim;
+  tile.chosen = eights(job.chosen);
+  tile.row = job.dim << 2;
+  tile.gatesRow = (tile.chosen + eights(job.plan.mostBlocks)) << 2;
+  tile.scoresRow = columnsOf(job) << 2;
+  tile.q = work + 256;
+  tile.slotQ = tile.q + TILE * tile.row;
+  tile.out = tile.slotQ + TILE * tile.row;
+  tile.gates = tile.out + TILE * tile.row;
+  tile.scores = tile.gates + TILE * tile.gatesRow;
+  return tile;
+}
+
+/** Takes up queries t … of one batch row and head. */
+export function beginTile(job: Job, tile: Tile, b: u32, h: u32, t: u32): void {
+  tile.b = b;
+  tile.h = h;
+  tile.t = t;
+  tile.count = min(TILE, job.queries - t);
+  tile.planRow = planRowOf(job, b);
+  tile.foreign = foreignCount(job, b);
+  findPacked(job, b, kvHeadOf(job, h), tile.packed);
+  loadRows(tile, queryRow(job, job.q, b, t, h), (job.heads * job.dim) << 2, job.scale, tile.q);
+  clear(tile.out, tile.out + tile.count * tile.row);
+}
+
+/** rows [count, D] = factor · what lies at `from`, `step` bytes from row to row. */
+export function loadRows(tile: Tile, from: usize, step: usize, factor: f32, rows: usize): void {
+  for (let r: u32 = 0; r < tile.count; r++, from += step, rows += tile.row) {
+    memory.copy(rows, from, tile.row);
+    rowScale(rows, tile.dim, factor);
+  }
+}
+
+/** What the tile's query r sees. */
+
+@inline
+export function sightOf(job: Job, tile: Tile, r: u32): Sight {
+  return sightAt(job.plan, tile.planRow, job.keys - job.queries + tile.t + r);
+}
+
+/** scores [rows, 8 · panels] = q [rows, D] · panels. */
+export function scorePanels(
+  rows: u32,
+  dim: u32,
+  q: usize,
+  panels: usize,
+  count: u32,
+  scores: usize,
+  scoresRow: u32,
+): void {
+  const row = dim << 2, panelBytes = dim << 5;
+  for (; count > 0; count--, panels += panelBytes, scores += 32) {
+    product(rows, 8, dim, q, row, 4, panels, 32, scores, scoresRow, false);
+  }
+}
+
+/** out [rows, D] += weights [rows, count] · values [count, D]. */
+export function addValues(
+  rows: u32,
+  count: u32,
+  weights: usize,
+  weightsRow: u32,
+  values: usize,
+  dim: u32,
+  out: usize,
+): void {
+  const row = dim << 2;
+  for (let d: u32 = 0; d < dim; d += 8, values += 32, out += 32) {
+    product(rows, min(8, dim - d), count, weights, weightsRow, 4, values, row, out, row, true);
+  }
+}
+
+/** The top group of queries r … of the tile: gates, weights of their own blocks, and `top`. */
+export function topGroup(job: Job, tile: Tile, r: u32): void {
+  const rows = min(GROUP, tile.count - r), dim = tile.dim, packed = tile.packed;
+  let start: u32 = BLIND, end: u32 = 0, first: u32 = BLIND, last: u32 = 0;
+  for (let i: u32 = 0; i < rows; i++) {
+    const sight = sightOf(job, tile, r + i);
+    if (sight.ownStart == BLIND) continue;
+    start = min(start, sight.ownStart);
+    end = max(end, sight.ownEnd);
+    first = min(first, sight.firstBlock);
+    last = max(last, sight.endBlock);
+  }
+  if (start == BLIND) start = first = 0; // nobody sees anything
+
+  const base = start & ~7, foreign = eights(tile.foreign), panelBytes = dim << 2;
+  const q = tile.q + r * tile.row, gates = tile.gates + r * tile.gatesRow;
+  const scores = tile.scores, own = scores + (foreign << 2);
+  scorePanels(rows, dim, q, packed.foreignKeys, foreign >> 3, scores, tile.scoresRow);
+  scorePanels(
+    rows, dim, q, packed.keys + base * panelBytes, (eights(end) - base) >> 3, own, tile.scoresRow,
+  );
+  first &= ~7;
+  scorePanels(
+    rows, dim, q, packed.landmarks + first * panelBytes, (eights(last) - first) >> 3,
+    gates + ((tile.chosen + first) << 2), tile.gatesRow,
+  );
+  for (let i: u32 = 0; i < rows; i++) topRow(job, tile, r + i, scores + i * tile.scoresRow, base, end);
+
+  const out = tile.out + r * tile.row;
+  addValues(rows, tile.foreign, scores, tile.scoresRow, packed.foreignValues, dim, out);
+  addValues(
+    rows, end - base, own, tile.scoresRow, packed.values + base * tile.row, dim, out,
+  );
+}
+
+/** The softmax of one query's top group. Its own scores are those of slots [base, end). */
+function topRow(job: Job, tile: Tile, r: u32, foreign: usize, base: u32, end: u32): void {
+  const sight = sightOf(job, tile, r), own = foreign + (eights(tile.foreign) << 2);
+  const chosen = tile.gates + r * tile.gatesRow;
+  const top = job.top ? job.top + (((tile.b * job.queries + tile.t + r) * job.heads + tile.h) << 2) : 0;
+  if (sight.ownStart == BLIND) {
+    clear(foreign, own + ((end - base) << 2));
+    clear(chosen, chosen + (tile.chosen << 2));
+    if (top) store<f32>(top, -Infinity);
+    return;
+  }
+  const blocks = chosen + ((tile.chosen + sight.firstBlock) << 2);
+  const blockCount = sight.endBlock - sight.firstBlock;
+  const seen = own + ((sight.ownStart - base) << 2), seenCount = sight.ownEnd - sight.ownStart;
+
+  const lse = topSoftmax(
+    foreign, tile.foreign, chosen, job.chosen, blocks, blockCount, seen, seenCount,
+  );
+  clear(own, seen);
+  clear(seen + (seenCount << 2), own + ((end - base) << 2));
+  if (top) store<f32>(top, lse);
+}
+
+/** What queries r … of the tile read in the earlier blocks of a chunk. */
+export function chunkGroup(job: Job, tile: Tile, chunk: Chunk, r: u32): void {
+  const rows = min(GROUP, tile.count - r), base = chunk.start;
+  if (!anySees(job, tile, chunk, r, rows)) return;
+  scorePanels(
+    rows, tile.dim, tile.q + r * tile.row, tile.packed.keys + base * tile.row,
+    (eights(chunk.end) - base) >> 3, tile.scores, tile.scoresRow,
+  );
+  let scores = tile.scores;
+  for (let i: u32 = 0; i < rows; i++, scores += tile.scoresRow) chunkRow(job, tile, chunk, r + i, scores);
+  addValues(
+    rows, chunk.end - base, tile.scores, tile.scoresRow, tile.packed.values + base * tile.row,
+    tile.dim, tile.out + r * tile.row,
+  );
+}
+
+/** Whether any of these queries sees a block of the chunk. */
+function anySees(job: Job, tile: Tile, chunk: Chunk, r: u32, rows: u32): bool {
+  for (let i: u32 = 0; i < rows; i++) {
+    const sight = sightOf(job, tile, r + i);
+    if (sight.ownStart == BLIND) continue;
+    if (max(sight.firstBlock, chunk.firstBlock) < min(sight.endBlock, chunk.endBlock)) return true;
+  }
+  return false;
+}
+
+/** Logits of a chunk to weights: gate · softmax in every block the query sees, 0 elsewhere. */
+function chunkRow(job: Job, tile: Tile, chunk: Chunk, r: u32, scores: usize): void {
+  const sight = sightOf(job, tile, r);
+  const gates = tile.gates + r * tile.gatesRow + (tile.chosen << 2);
+  const end: u32 = sight.ownStart == BLIND ? 0 : min(sight.endBlock, chunk.endBlock);
+  let done = scores;
+  for (let n = max(sight.firstBlock, chunk.firstBlock); n < end; n++) {
+    const block = blockAt(job.plan, tile.planRow, n);
+    const from = scores + ((block.start - chunk.start) << 2);
+    clear(done, from);
+    rowSoftmax(from, block.end - block.start, load<f32>(gates + (n << 2)));
+    done = scores + ((block.end - chunk.start) << 2);
+  }
+  clear(done, scores + ((chunk.end - chunk.start) << 2));
+}
+
+/** Gives the tile's results away. */
+export function endTile(job: Job, tile: Tile): void {
+  let out = queryRow(job, job.out, tile.b, tile.t, tile.h);
+  for (let r: u32 = 0; r < tile.count; r++) {
+    memory.copy(out, tile.out + r * tile.row, tile.row);
+    out += (job.heads * job.dim) << 2;
+  }
+}
+
+/** Whether a part takes tile i of some head: in turns, that change sides from head to head. */
+export function takes(part: u32, parts: u32, head: u32, i: u32, tiles: u32): bool {
+  return (head * tiles + (head & 1 ? tiles - 1 - i : i)) % parts == part;
+}
+
+/** Earlier blocks, chunk by chunk, while the chunk's keys and values are at hand. */
+export function walkChunks(job: Job, tile: Tile): void {
+  const chunks = countsOf(job.plan, tile.planRow).chunks;
+  for (let c: u32 = 0; c < chunks; c++) {
+    const chunk = chunkAt(job.plan, tile.planRow, c);
+    for (let r: u32 = 0; r < tile.count; r += GROUP) chunkGroup(job, tile, chunk, r);
+  }
+}

@@ -1,0 +1,93 @@
+// memory_attention: landmark attention of a section whose queries share a choice of blocks of the
+// memory. (Queries that choose each for itself go through landmark_rows.)
+//
+//   pool          f32 [N, 2, M, D]    in    keys of an entry lie as [D, M], its values as [M, D]
+//   entries       i32 [1, H, K]       in    by time
+//   slots         i32 [1, H, K]       in
+//   slotQueries   f32 [T, Z, H, D]    in    queries as they are seen from slot 0 … Z − 1
+//
+// A chosen block is an earlier block; its last key gates it, and that key's value is never used.
+
+import { BLIND } from "./block_plan";
+import { GROUP, Job, TILE } from "./landmark_job";
+import { chosenPlace, pieceKeys, pieceValues, slotQuery } from "./landmark_rows";
+import {
+  addValues,
+  beginTile,
+  endTile,
+  layTile,
+  loadRows,
+  sightOf,
+  takes,
+  Tile,
+  topGroup,
+  walkChunks,
+} from "./landmark_tile";
+import { clear, rowSoftmax } from "./row_softmax";
+import { tile as product } from "./tile";
+
+export function memoryAttention(part: u32, parts: u32, job: Job): void {
+  const tile = layTile(job, job.work + part * job.workBytes);
+  const tiles = (job.queries + TILE - 1) / TILE;
+  for (let h: u32 = 0; h < job.heads; h++) {
+    for (let i: u32 = 0; i < tiles; i++) {
+      if (!takes(part, parts, h, i, tiles)) continue;
+      beginTile(job, tile, 0, h, i * TILE);
+      for (let r: u32 = 0; r < job.chosen; r++) gatePiece(job, tile, r);
+      for (let r: u32 = 0; r < tile.count; r += GROUP) topGroup(job, tile, r);
+      walkChunks(job, tile);
+      for (let r: u32 = 0; r < job.chosen; r++) readPiece(job, tile, r);
+      endTile(job, tile);
+    }
+  }
+}
+
+/** The queries of the tile as they are seen from the slot of choice r. */
+function loadSlot(job: Job, tile: Tile, r: u32): void {
+  const slot = load<u32>(job.slots + chosenPlace(job, 0, tile.h, r));
+  const step = (job.slotCount * job.heads * job.dim) << 2;
+  loadRows(tile, slotQuery(job, tile.t, slot, tile.h), step, job.scale, tile.slotQ);
+}
+
+function pieceOf(job: Job, tile: Tile, r: u32): u32 {
+  return load<u32>(job.entries + chosenPlace(job, 0, tile.h, r));
+}
+
+/** The logits of its gate. */
+function gatePiece(job: Job, tile: Tile, r: u32): void {
+  loadSlot(job, tile, r);
+  const size = job.blockSize, landmark = pieceKeys(job, pieceOf(job, tile, r)) + ((size - 1) << 2);
+  for (let i: u32 = 0; i < tile.count; i += GROUP) {
+    product(
+      min(GROUP, tile.count - i), 1, tile.dim, tile.slotQ + i * tile.row, tile.row, 4,
+      landmark, size << 2, tile.gates + i * tile.gatesRow + (r << 2), tile.gatesRow, false,
+    );
+  }
+}
+
+/** What the tile reads in it. */
+function readPiece(job: Job, tile: Tile, r: u32): void {
+  loadSlot(job, tile, r);
+  const size = job.blockSize, piece = pieceOf(job, tile, r), keys = pieceKeys(job, piece);
+  for (let i: u32 = 0; i < tile.count; i += GROUP) {
+    const rows = min(GROUP, tile.count - i), q = tile.slotQ + i * tile.row;
+    for (let m: u32 = 0; m < size - 1; m += 8) {
+      product(
+        rows, min(8, size - m), tile.dim, q, tile.row, 4, keys + (m << 2), size << 2,
+        tile.scores + (m << 2), tile.scoresRow, false,
+      );
+    }
+    for (let j: u32 = 0; j < rows; j++) weighPiece(job, tile, i + j, r, tile.scores + j * tile.scoresRow);
+    addValues(
+      rows, size - 1, tile.scores, tile.scoresRow, pieceValues(job, piece), tile.dim,
+      tile.out + i * tile.row,
+    );
+  }
+}
+
+/** Logits to weights, of one query. */
+function weighPiece(job: Job, tile: Tile, i: u32, r: u32, scores: usize): void {
+  const gate = load<f32>(tile.gates + i * tile.gatesRow + (r << 2));
+  if (sightOf(job, tile, i).ownStart == BLIND) clear(scores, scores + ((job.blockSize - 1) << 2));
+  else rowSoftmax(scores, job.blockSize - 1, gate);
+}

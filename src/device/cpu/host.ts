@@ -1,0 +1,50 @@
+/**
+ * What the launchers of the CPU device see: addresses in one WebAssembly memory, and kernels run
+ * over it by one or more threads. Everything below is synchronous.
+ */
+
+import type { DType, Tensor } from "../device.ts";
+
+/** One WebAssembly memory, its heap, and the threads that run kernels over it. */
+export interface Host {
+  /** How many threads {@linkcode Host.run} uses, this one included. */
+  readonly threads: number;
+  /**
+   * Bytes in the memory, 64-byte aligned, not cleared; room for one vector past the end may be read.
+   * @throws {RangeError} If memory is short.
+   */
+  alloc(bytes: number): number;
+  /** Gives back what {@linkcode Host.alloc} gave. @throws {RangeError} If it did not. */
+  free(address: number): void;
+  /** A view on the memory, made anew each call: memory that grows detaches older ones. */
+  f32(address: number, length: number): Float32Array;
+  i32(address: number, length: number): Int32Array;
+  u16(address: number, length: number): Uint16Array;
+  u8(address: number, length: number): Uint8Array;
+  /** A new tensor of zeros, freed when it is disposed (pools are made of these). */
+  tensor(shape: readonly number[], dtype?: DType): Tensor;
+  /** Where a tensor lies. @throws {TypeError} If it is another device's, or freed. */
+  address(tensor: Tensor): number;
+  /**
+   * Every thread runs `kernel(part, parts, ...args)`; returns when all are done. An argument is a
+   * u32, i32, f32 or f64, as the kernel declares it. For work below some 20 µs, see
+   * {@linkcode launch}.
+   */
+  run(kernel: string, ...args: number[]): void;
+  /** Runs `kernel(...args)` on this thread only (a kernel that takes parts is given `0, 1` first). */
+  call(kernel: string, ...args: number[]): number;
+  /** A work area that only grows, 64-byte aligned, valid until the next `scratch()`. */
+  scratch(bytes: number): number;
+}
+
+/** What an exponential costs, in elements touched. */
+export const EXP_WORK = 4;
+
+/** Work (in elements touched) that is not worth waking other threads for. */
+const SMALL = 16384;
+
+/** Runs a kernel that takes parts: on every thread, or on this one alone if there is little work. */
+export function launch(host: Host, work: number, kernel: string, ...args: number[]): void {
+  if (host.threads === 1 || work < SMALL) host.call(kernel, 0, 1, ...args);
+  else host.run(kernel, ...args);
+}
