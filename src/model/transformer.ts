@@ -1,0 +1,82 @@
+import type { Attend } from "../attention/mechanism.ts";
+import type { Tensor } from "../device/device.ts";
+import type { Ops } from "../device/ops.ts";
+import type { ModelConfig } from "./config.ts";
+
+/** The parameters of a Llama-family model on a device, by their Hugging Face names. */
+export type Weights = ReadonlyMap<string, Tensor>;
+
+/** A model: what it looks like, and what it knows. */
+export interface Model {
+  readonly config: ModelConfig;
+  readonly weights: Weights;
+}
+
+/**
+ * Takes ids through all layers (Touvron et al., arXiv 2302.13971): pre-norm attention and SwiGLU,
+ * each added to the residual stream.
+ *
+ * @param ops Eager operations to read with, or a tape to train with.
+ * @param ids i32 [T], markers included.
+ * @param attend The mechanism, for these T tokens.
+ * @returns f32 [T, C], after the last norm.
+ */
+export async function hiddenStates(
+  ops: Ops,
+  model: Model,
+  ids: Tensor,
+  attend: Attend,
+): Promise<Tensor> {
+  const { layers, epsilon } = model.config;
+  let x = ops.gather(weight(model, "model.embed_tokens.weight"), ids);
+  for (let layer = 0; layer < layers; layer++) {
+    const input = x;
+    x = await ops.scope(async (ops) => {
+      const attended = ops.add(input, await attention(ops, model, layer, input, attend));
+      return ops.add(attended, mlp(ops, model, layer, attended));
+    });
+  }
+  return ops.rmsNorm(x, weight(model, "model.norm.weight"), epsilon);
+}
+
+/** hidden f32 [T, C] → logits f32 [T, V]. */
+export function logitsOf(ops: Ops, model: Model, hidden: Tensor): Tensor {
+  const head = model.config.tied ? "model.embed_tokens.weight" : "lm_head.weight";
+  return ops.linear(hidden, weight(model, head));
+}
+
+async function attention(
+  ops: Ops,
+  model: Model,
+  layer: number,
+  x: Tensor,
+  attend: Attend,
+): Promise<Tensor> {
+  const { heads, kvHeads, headDim, epsilon } = model.config;
+  const name = `model.layers.${layer}`;
+  const normed = ops.rmsNorm(x, weight(model, `${name}.input_layernorm.weight`), epsilon);
+  const project = (part: string, count: number): Tensor => {
+    const flat = ops.linear(normed, weight(model, `${name}.self_attn.${part}_proj.weight`));
+    return ops.reshape(flat, [flat.shape[0], count, headDim]);
+  };
+  const q = project("q", heads);
+  const k = project("k", kvHeads);
+  const v = project("v", kvHeads);
+  const out = await attend(ops, layer, q, k, v);
+  return ops.linear(out, weight(model, `${name}.self_attn.o_proj.weight`));
+}
+
+function mlp(ops: Ops, model: Model, layer: number, x: Tensor): Tensor {
+  const name = `model.layers.${layer}`;
+  const { epsilon } = model.config;
+  const normed = ops.rmsNorm(x, weight(model, `${name}.post_attention_layernorm.weight`), epsilon);
+  const gate = ops.linear(normed, weight(model, `${name}.mlp.gate_proj.weight`));
+  const up = ops.linear(normed, weight(model, `${name}.mlp.up_proj.weight`));
+  return ops.linear(ops.swiGlu(gate, up), weight(model, `${name}.mlp.down_proj.weight`));
+}
+
+function weight(model: Model, name: string): Tensor {
+  const tensor = model.weights.get(name);
+  if (tensor === undefined) throw new TypeError(`Cannot run the model as it has no "${name}"`);
+  return tensor;
+}
