@@ -1,0 +1,42 @@
+/**
+ * Cairn lets a transformer go back to any earlier block of its input, however long that input is,
+ * at a cost per token that does not grow with it (landmark attention: Mohtashami & Jaggi,
+ * arXiv 2305.16300). It trains such models, and serves them.
+ *
+ * @example Usage
+ * ```ts
+ * import { open } from "@cairn/runtime";
+ *
+ * using cairn = await open("models/tiny");
+ * using session = cairn.session({ topBlocks: 4 });
+ * await session.read(await Deno.readTextFile("books/opticks.txt"));
+ * for await (const piece of session.generate("The light", { maxTokens: 8 })) {
+ *   console.log(piece.text, piece.blocks.length);
+ * }
+ * ```
+ *
+ * @module
+ */
+export { type Cairn, open, type OpenOptions } from "./src/cairn.ts";
+export type { Inspection, LogitsOptions, Session } from "./src/session.ts";
+export type { ReadOptions, ReadProgress, ReadStats } from "./src/reading.ts";
+export type { TextSource } from "./src/text_source.ts";
+export type { GenerateOptions, Piece } from "./src/generation.ts";
+export { ReadError } from "./src/read_error.ts";
+export type { BlockChoice, MemoryBudget, MemoryOptions } from "./src/memory/options.ts";
+export { MemoryFullError, SnapshotError } from "./src/memory/memory_error.ts";
+export type { BlocksRead, Marker, Mechanism, StateUsage } from "./src/attention/mechanism.ts";
+export { landmarkMechanism, type LandmarkOptions } from "./src/attention/landmark.ts";
+export {
+  landmarkAttention,
+  type LandmarkAttentionResult,
+  type LandmarkAttentionShape,
+} from "./src/attention/landmark_attention.ts";
+export { openDevice, type OpenDeviceOptions } from "./src/device/open.ts";
+export type { Device, DeviceInfo, DType, Tensor } from "./src/device/device.ts";
+export { DeviceError } from "./src/device/device_error.ts";
+export type { Files, RandomAccessFile } from "./src/io/files.ts";
+export { FileError } from "./src/io/file_error.ts";
+export { memoryFiles } from "./src/io/memory_files.ts";
+export type { ModelConfig } from "./src/model/config.ts";
+export type { Tokenizer } from "./src/model/tokenizer.ts";

@@ -1,0 +1,251 @@
+import type { BlockTable, Bookkeeping } from "../device/bookkeeping.ts";
+import type { Device } from "../device/device.ts";
+import type { Files } from "../io/files.ts";
+import { type BlockPool, blockPool } from "./block_pool.ts";
+import { type LandmarkKeys, landmarkKeys } from "./landmark_keys.ts";
+import { MemoryFullError } from "./memory_error.ts";
+import type { MemoryPlan } from "./options.ts";
+import { fileTier } from "./tiers/file_tier.ts";
+import { hostTier } from "./tiers/host_tier.ts";
+import type { Tier } from "./tiers/tier.ts";
+import { createTurns, type Turns } from "./turns.ts";
+
+/** What a store is made of, beside its plan. */
+export interface StoreParts {
+  readonly device: Device;
+  readonly bookkeeping: Bookkeeping;
+  /** Needed for a file tier. */
+  readonly files?: Files | undefined;
+}
+
+/** One reader of a store: told when a block is forgotten. */
+export interface StoreView {
+  /** The block of this slot is gone. */
+  forget(slot: number): void;
+}
+
+/** One block as it is stored: by piece, layer · G + head; `undefined` where nothing is kept. */
+export type StoredPieces = readonly (Uint8Array | undefined)[];
+
+/**
+ * The stored blocks that the forks of a session share. It holds what views hold, in tiers that
+ * fill one after the other, and forgets whole blocks when all are full.
+ */
+export interface BlockStore extends Disposable {
+  readonly plan: MemoryPlan;
+  readonly device: Device;
+  readonly table: BlockTable;
+  readonly pool: BlockPool;
+  readonly landmarks: LandmarkKeys;
+  /** Who changes or reads blocks waits for those before, so that none goes while it is read. */
+  readonly turns: Turns;
+  readonly views: Set<StoreView>;
+  readonly usage: StoreUsage;
+  /** Disposed with the store: what its views share beside it. */
+  readonly lifetime: DisposableStack;
+  /** Stores a block, held by nobody yet, and returns its slot. @throws {MemoryFullError} */
+  add(number: number, pieces: StoredPieces): Promise<number>;
+  /** The pieces of a block, in one order for all its life. */
+  pieces(slot: number): Promise<StoredPieces>;
+  /** Frees what nobody holds of these blocks. */
+  sweep(slots: Iterable<number>): void;
+  /** Bytes that are missing to store so many blocks without forgetting any. */
+  missingBytes(blocks: number): number;
+}
+
+/** What a store holds, and what became of what it held. */
+export interface StoreUsage {
+  readonly landmarkBytes: number;
+  readonly poolBytes: number;
+  readonly hostBytes: number;
+  readonly fileBytes: number;
+  readonly tableBytes: number;
+  /** Blocks that went from the host to the file. */
+  readonly demotedBlocks: number;
+  /** Blocks that were forgotten. */
+  readonly evictedBlocks: number;
+}
+
+/** The first tier fills first; the last one forgets. */
+const HOST = 0;
+
+/** An empty store. */
+export function blockStore(plan: MemoryPlan, parts: StoreParts): BlockStore {
+  const { device, bookkeeping } = parts;
+  using stack = new DisposableStack();
+  const table = stack.use(bookkeeping.table({
+    pieces: plan.piecesPerBlock,
+    kvHeads: plan.heads.kvHeads,
+    topBlocks: plan.topBlocks,
+    entries: plan.poolEntries,
+  }));
+  const tiers = makeTiers(plan, parts.files).map((tier) => stack.use(tier));
+  const pool = stack.use(blockPool(device, plan, table, tiers));
+  const landmarks = stack.use(landmarkKeys(device, plan));
+  const views = new Set<StoreView>();
+  const count = { demoted: 0, evicted: 0 };
+  const shelves: Shelves = { plan, table, tiers, views, count };
+  const lifetime = stack.move();
+  return {
+    lifetime,
+    plan,
+    device,
+    table,
+    pool,
+    landmarks,
+    turns: createTurns(),
+    views,
+    get usage() {
+      return {
+        landmarkBytes: landmarks.bytes,
+        poolBytes: pool.bytes,
+        hostBytes: tiers[HOST].bytes,
+        fileBytes: tiers[1]?.bytes ?? 0,
+        tableBytes: table.bytes,
+        demotedBlocks: count.demoted,
+        evictedBlocks: count.evicted,
+      };
+    },
+    async add(number, pieces) {
+      const slot = await storeBlock(shelves, number, pieces);
+      try {
+        landmarks.reserve(slot);
+      } catch (error) {
+        release(shelves, slot);
+        throw error;
+      }
+      return slot;
+    },
+    pieces: (slot) => piecesOf(shelves, slot),
+    sweep: (slots) => sweep(shelves, slots),
+    missingBytes(blocks) {
+      const room = tiers.reduce((sum, tier) => sum + tier.capacity - tier.count, 0);
+      return Math.max(0, blocks * plan.piecesPerBlock - room) * plan.pieceBytes;
+    },
+    [Symbol.dispose]: () => lifetime.dispose(),
+  };
+}
+
+function makeTiers({ pieceBytes, piecesPerBlock, hostBytes, file }: MemoryPlan, files?: Files) {
+  const tiers: Tier[] = [hostTier(pieceBytes, hostBytes)];
+  if (file) {
+    if (!files) throw new TypeError(`Cannot keep blocks in "${file.path}" without files`);
+    const tier = fileTier(files, file.path, pieceBytes, file.bytes);
+    if (tier.capacity < piecesPerBlock) {
+      throw new RangeError(
+        `Cannot make a memory as budget.file.bytes must hold the ${piecesPerBlock} pieces of a ` +
+          `block, each on pages of its own: current value is ${file.bytes}`,
+      );
+    }
+    tiers.push(tier);
+  }
+  return tiers;
+}
+
+/** What the functions below work on. */
+interface Shelves {
+  readonly plan: MemoryPlan;
+  readonly table: BlockTable;
+  readonly tiers: readonly Tier[];
+  readonly views: ReadonlySet<StoreView>;
+  readonly count: { demoted: number; evicted: number };
+}
+
+async function storeBlock(
+  shelves: Shelves,
+  number: number,
+  pieces: StoredPieces,
+): Promise<number> {
+  const { table, tiers } = shelves;
+  const kept = [...pieces.keys()].filter((piece) => pieces[piece] !== undefined);
+  await makeRoom(shelves, HOST, kept.length);
+  const places = await tiers[HOST].put(kept.map((piece) => pieces[piece]!));
+  const slot = table.take(number);
+  kept.forEach((piece, i) => table.setPlace(slot, piece, places[i]));
+  table.setTier(slot, HOST);
+  return slot;
+}
+
+/** Moves blocks of a tier to the next, or forgets them, until so many pieces fit. */
+async function makeRoom(shelves: Shelves, number: number, pieces: number): Promise<void> {
+  const { plan, table, tiers } = shelves;
+  const tier = tiers[number];
+  while (tier.capacity - tier.count < pieces) {
+    const victim = table.victim(number, plan.evict);
+    if (victim === undefined) {
+      throw new Error(`Cannot make room for ${pieces} pieces as the ${tier.name} tier is empty`);
+    }
+    if (number + 1 < tiers.length) await demote(shelves, victim, number);
+    else forget(shelves, victim);
+  }
+}
+
+async function demote(shelves: Shelves, slot: number, from: number): Promise<void> {
+  const { table, tiers, count } = shelves;
+  const pieces = storedPieces(shelves, slot);
+  await makeRoom(shelves, from + 1, pieces.length);
+  const old = pieces.map((piece) => table.place(slot, piece));
+  const places = await tiers[from + 1].put(await tiers[from].get(old));
+  tiers[from].delete(old);
+  pieces.forEach((piece, i) => table.setPlace(slot, piece, places[i]));
+  table.setTier(slot, from + 1);
+  count.demoted++;
+}
+
+function forget(shelves: Shelves, slot: number): void {
+  const { plan, views, count } = shelves;
+  if (plan.whenFull === "error") {
+    throw new MemoryFullError(
+      `Cannot store a block as every tier is full and whenFull must be "evict" to forget one: ` +
+        `current value is "error"`,
+      plan.piecesPerBlock * plan.pieceBytes,
+    );
+  }
+  for (const view of views) view.forget(slot);
+  release(shelves, slot);
+  count.evicted++;
+}
+
+/** The pieces of a block that are kept. */
+function storedPieces({ plan, table }: Shelves, slot: number): number[] {
+  const all = Array.from({ length: plan.piecesPerBlock }, (_, piece) => piece);
+  return all.filter((piece) => table.place(slot, piece) >= 0);
+}
+
+async function piecesOf(shelves: Shelves, slot: number): Promise<StoredPieces> {
+  const { plan, table, tiers } = shelves;
+  const kept = storedPieces(shelves, slot);
+  const bytes = await tiers[table.tier(slot)].get(kept.map((piece) => table.place(slot, piece)));
+  const pieces = new Array<Uint8Array | undefined>(plan.piecesPerBlock).fill(undefined);
+  kept.forEach((piece, i) => pieces[piece] = bytes[i]);
+  return pieces;
+}
+
+/** Deletes some pieces of a block. */
+function remove({ table, tiers }: Shelves, slot: number, pieces: readonly number[]): void {
+  tiers[table.tier(slot)].delete(pieces.map((piece) => table.place(slot, piece)));
+  for (const piece of pieces) {
+    table.setPlace(slot, piece, -1);
+    table.forgetPiece(slot, piece);
+  }
+}
+
+function release(shelves: Shelves, slot: number): void {
+  remove(shelves, slot, storedPieces(shelves, slot));
+  shelves.table.release(slot);
+}
+
+function sweep(shelves: Shelves, slots: Iterable<number>): void {
+  const { plan, table } = shelves;
+  for (const slot of slots) {
+    if (table.number(slot) < 0) continue; // free already
+    if (table.holders(slot) === 0) {
+      release(shelves, slot);
+    } else if (table.recentHolders(slot) === 0) {
+      // Layers without a long memory have no further use for it.
+      const short = storedPieces(shelves, slot)
+        .filter((piece) => !plan.isLong[Math.floor(piece / plan.heads.kvHeads)]);
+      if (short.length > 0) remove(shelves, slot, short);
+    }
+  }
+}

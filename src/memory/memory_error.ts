@@ -1,0 +1,16 @@
+/** A memory that has no room left, and was told not to forget. */
+export class MemoryFullError extends RangeError {
+  override name = "MemoryFullError";
+  /** Bytes that are missing, at least. */
+  readonly missingBytes: number;
+
+  constructor(message: string, missingBytes: number) {
+    super(message);
+    this.missingBytes = missingBytes;
+  }
+}
+
+/** A snapshot that cannot be restored; the message says what is wrong with it. */
+export class SnapshotError extends SyntaxError {
+  override name = "SnapshotError";
+}

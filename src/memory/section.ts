@@ -1,0 +1,56 @@
+import type { Device, Tensor } from "../device/device.ts";
+import type { MemoryPlan } from "./options.ts";
+
+/**
+ * The tokens since the last border, in every layer: keys without position, keys rotated where they
+ * stand, and values, f32 [chunk, G, D] each. Rows from `length` on hold what a step wrote that was
+ * not committed.
+ *
+ * Stored keys are rotated from those without position, not turned back: equal keys must stay equal
+ * to the last bit, as the landmarks' are in the first layer, where only their order breaks the tie.
+ */
+export interface Section extends Disposable {
+  length: number;
+  readonly bytes: number;
+  readonly rawKeys: readonly Tensor[];
+  readonly keys: readonly Tensor[];
+  readonly values: readonly Tensor[];
+  /** A copy. */
+  fork(): Section;
+}
+
+/** An empty section. */
+export function section(device: Device, plan: MemoryPlan): Section {
+  const { layers, kvHeads, headDim } = plan.heads;
+  using stack = new DisposableStack();
+  const before = device.bytes;
+  const make = (): Tensor[] =>
+    Array.from(
+      { length: layers },
+      () => stack.use(device.tensor([plan.chunk, kvHeads, headDim])),
+    );
+  const rawKeys = make();
+  const keys = make();
+  const values = make();
+  const bytes = device.bytes - before;
+  const owned = stack.move();
+  const self: Section = {
+    length: 0,
+    bytes,
+    rawKeys,
+    keys,
+    values,
+    fork() {
+      const other = section(device, plan);
+      for (let layer = 0; layer < layers; layer++) {
+        device.copy(rawKeys[layer], other.rawKeys[layer]);
+        device.copy(keys[layer], other.keys[layer]);
+        device.copy(values[layer], other.values[layer]);
+      }
+      other.length = self.length;
+      return other;
+    },
+    [Symbol.dispose]: () => owned.dispose(),
+  };
+  return self;
+}

@@ -1,0 +1,16 @@
+/**
+ * A read that stopped half way: aborted, no room, a lost device, text that is none. The session
+ * stands behind the last whole step, at a chunk border unless it began within a chunk, and may be
+ * used: reading can go on from there.
+ */
+export class ReadError extends Error {
+  override name = "ReadError";
+  /** Tokens of this call that were read and are remembered, landmarks aside. */
+  readonly tokensRead: number;
+
+  constructor(tokensRead: number, cause: unknown) {
+    const problem = cause instanceof Error ? cause.message : String(cause);
+    super(`Cannot read on after ${tokensRead} tokens, which are remembered: ${problem}`, { cause });
+    this.tokensRead = tokensRead;
+  }
+}
