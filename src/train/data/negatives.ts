@@ -1,0 +1,58 @@
+import type { Negatives } from "../../attention/mechanism.ts";
+import type { Random } from "./random.ts";
+import type { Rows } from "./rows.ts";
+import type { SequenceKind } from "./sequences.ts";
+
+/** How blocks of other sequences are used to make a choice among many blocks hard. */
+export interface NegativesOptions {
+  /** Most blocks that a step draws from its rows. */
+  readonly count: number;
+  /** Fewest that a row which sees them at all sees. */
+  readonly least: number;
+  /** How likely a row sees any, by what it teaches. */
+  readonly probability: Readonly<Record<SequenceKind, number>>;
+}
+
+/**
+ * Draws the foreign blocks of one step. A block that holds a nameless key is never among them: it
+ * would be a second right answer to another row's question. A row never sees a block of its own.
+ *
+ * @returns `undefined` if no row sees any.
+ */
+export function drawNegatives(
+  { nameless, kinds, rows }: Rows,
+  random: Random,
+  { count, least, probability }: NegativesOptions,
+): Negatives | undefined {
+  const eligible = Array.from(nameless.keys()).filter((block) => nameless[block] === 0);
+  const blocks = Int32Array.from(random.shuffle(eligible).slice(0, count));
+  const perRow = kinds.map((kind) =>
+    random.chance(probability[kind])
+      ? random.between(Math.min(least, blocks.length), blocks.length)
+      : 0
+  );
+  if (perRow.every((number) => number === 0)) return undefined;
+  return { blocks, index: indexTable(blocks, perRow, nameless.length / rows) };
+}
+
+/**
+ * Which of the drawn blocks each row sees: the first so many, but for those of its own.
+ *
+ * @param blocks Indices into the blocks of all rows, [N].
+ * @param perRow How many, from the front, each row may see, [rows].
+ * @param blocksInRow How many blocks a row holds.
+ * @returns i32 [rows, N], −1 for none.
+ */
+export function indexTable(
+  blocks: Int32Array,
+  perRow: readonly number[],
+  blocksInRow: number,
+): Int32Array {
+  const index = new Int32Array(perRow.length * blocks.length).fill(-1);
+  for (const [row, count] of perRow.entries()) {
+    for (let n = 0; n < count; n++) {
+      if (Math.floor(blocks[n] / blocksInRow) !== row) index[row * blocks.length + n] = n;
+    }
+  }
+  return index;
+}

@@ -1,0 +1,214 @@
+import type { Mechanism } from "../attention/mechanism.ts";
+import type { Device, Tensor } from "../device/device.ts";
+import type { HostModel } from "../model/checkpoint/checkpoint.ts";
+import type { HostTensor } from "../model/checkpoint/safetensors.ts";
+import type { ModelConfig } from "../model/config.ts";
+import { makeBatch, type TrainingBatch } from "./data/batch.ts";
+import type { Encode, SplitCorpus } from "./data/corpus.ts";
+import { sequenceLength } from "./data/rows.ts";
+import { sequenceSource } from "./data/sequences.ts";
+import { evaluate, type Evaluation, prepareExamination } from "./evaluation.ts";
+import { createOptimizer, rateAt } from "./optimizer.ts";
+import { forwardAndBack, type Learner, type Pass } from "./pass.ts";
+import type { Recipe } from "./recipe.ts";
+
+/** What came of one step. */
+export interface StepReport {
+  /** Counts from 1. */
+  readonly step: number;
+  /** What training lowers: Σ weight · cross entropy / Σ weight, in nats. */
+  readonly loss: number;
+  /** Over the rows that are plain text; `undefined` if there were none. */
+  readonly bitsPerByte: number | undefined;
+  /** The loss over the answers alone; `undefined` if there were none. */
+  readonly answerLoss: number | undefined;
+  readonly rate: number;
+  /** The gradient's norm before it was clipped. */
+  readonly norm: number;
+  /** Learnt from in this step, landmarks included. */
+  readonly tokens: number;
+}
+
+/** Everything from which a run goes on to the same bits. */
+export interface TrainingState {
+  /** Steps done. */
+  readonly step: number;
+  /** Weights by name; their moments as `mean.` and `variance.` and the name. */
+  readonly tensors: ReadonlyMap<string, HostTensor>;
+}
+
+/** A model that learns. */
+export interface Trainer extends Disposable {
+  /** Steps done so far. */
+  readonly step: number;
+  /** Learns from the next batch (or batches, if the recipe accumulates). */
+  advance(): Promise<StepReport>;
+  /** Examines the model on the held-out text; `undefined` if none is held out. */
+  examine(): Promise<Evaluation | undefined>;
+  /** The model as it is now. */
+  model(): Promise<HostModel>;
+  /** The weights, and what else a later run needs to go on from here. */
+  state(): Promise<TrainingState>;
+}
+
+/** What a trainer is made from. */
+export interface TrainerOptions {
+  device: Device;
+  recipe: Recipe;
+  config: ModelConfig;
+  mechanism: Mechanism;
+  corpus: SplitCorpus;
+  encode: Encode;
+  /** To begin with, or to go on from. */
+  start: HostModel | TrainingState;
+}
+
+/** Makes a trainer. @throws {RangeError} If recipe, model and text do not fit each other. */
+export function createTrainer(options: TrainerOptions): Trainer {
+  const { device, recipe, config, mechanism, start } = options;
+  checkLength(options);
+  const data = prepareData(options);
+  const { train } = options.corpus;
+  const tokensPerByte = train.tokens.length / train.bytes;
+  using stack = new DisposableStack();
+  const weights = new Map<string, Tensor>();
+  const stored: ReadonlyMap<string, HostTensor> = "tensors" in start
+    ? start.tensors
+    : start.weights;
+  for (const name of weightNames(stored)) {
+    const { shape, data } = stored.get(name)!;
+    weights.set(name, stack.use(device.tensor(shape, { data })));
+  }
+  const optimizer = stack.use(createOptimizer(device, weights, recipe.optimizer));
+  if ("tensors" in start) {
+    for (const [name, { mean, variance }] of optimizer.moments) {
+      device.write(mean, start.tensors.get(`mean.${name}`)!.data);
+      device.write(variance, start.tensors.get(`variance.${name}`)!.data);
+    }
+  }
+  const learner: Learner = { device, model: { config, weights }, mechanism };
+  let step = "tensors" in start ? start.step : 0;
+
+  async function readAll(tensors: Iterable<[string, Tensor]>): Promise<Map<string, HostTensor>> {
+    const read = new Map<string, HostTensor>();
+    for (const [name, tensor] of tensors) {
+      read.set(name, { shape: tensor.shape, data: await device.read(tensor) as Float32Array });
+    }
+    return read;
+  }
+
+  const owned = stack.move();
+  return {
+    get step() {
+      return step;
+    },
+    async advance() {
+      const passes: [TrainingBatch, Pass][] = [];
+      optimizer.clear();
+      for (let i = 0; i < recipe.accumulate; i++) {
+        const batch = data.batch(step, i);
+        passes.push([batch, await forwardAndBack(learner, batch, optimizer.gradients)]);
+      }
+      step++;
+      const rate = rateAt(step, recipe.steps, recipe.optimizer);
+      optimizer.update({ step, rate, scale: 1 / recipe.accumulate });
+      return { step, ...summarize(passes, tokensPerByte), rate, norm: await optimizer.norm() };
+    },
+    examine: async () =>
+      data.examination && await evaluate(learner, data.examination, { batch: recipe.batch }),
+    async model() {
+      const read = [...await readAll(weights)].map(([name, { shape, data }]) =>
+        [name, { shape, data: Float32Array.from(data) }] as const
+      );
+      return { config, weights: new Map(read) };
+    },
+    async state() {
+      const moments = [...optimizer.moments].flatMap(([name, { mean, variance }]) =>
+        [[`mean.${name}`, mean], [`variance.${name}`, variance]] as [string, Tensor][]
+      );
+      return { step, tensors: await readAll([...weights, ...moments]) };
+    },
+    [Symbol.dispose]: () => owned.dispose(),
+  };
+}
+
+function checkLength({ recipe: { length }, config, mechanism: { marker } }: TrainerOptions): void {
+  if (marker !== undefined && length % marker.every !== 0) {
+    throw new RangeError(
+      `Cannot train as length must be a multiple of the block size, ${marker.every}: ` +
+        `current value is ${length}`,
+    );
+  }
+  if (length > config.contextLength) {
+    throw new RangeError(
+      `Cannot train as length must be at most the model's max_position_embeddings, ` +
+        `${config.contextLength}: current value is ${length}`,
+    );
+  }
+}
+
+/** The batches and the examination of a run. */
+function prepareData({ recipe, mechanism, corpus, encode }: TrainerOptions) {
+  const { mixture, batch, length, seed, accumulate, negatives, evaluation } = recipe;
+  const { marker } = mechanism;
+  const tokens = sequenceLength(length, marker);
+  const source = sequenceSource(corpus, encode, { length: tokens, mixture });
+  const asks = mixture.pairsInText + mixture.densePairs > 0;
+  const examination = corpus.heldOut.tokens.length === 0
+    ? undefined
+    : prepareExamination({ ...source, corpus: corpus.heldOut }, {
+      length,
+      marker,
+      textRows: evaluation.textRows,
+      answerRows: asks ? evaluation.answerRows : 0,
+      seed,
+    });
+  return {
+    examination,
+    /** The i-th batch of the step after `step` steps. */
+    batch: (step: number, i: number): TrainingBatch =>
+      makeBatch(step * accumulate + i, {
+        source,
+        mixture,
+        marker,
+        batch,
+        length,
+        negatives: negatives && step + 1 >= negatives.fromStep ? negatives : undefined,
+        seed,
+      }),
+  };
+}
+
+function weightNames(tensors: ReadonlyMap<string, HostTensor>): string[] {
+  return [...tensors.keys()].filter((name) => !/^(mean|variance)\./.test(name));
+}
+
+function summarize(
+  passes: readonly [TrainingBatch, Pass][],
+  tokensPerByte: number,
+): Pick<StepReport, "loss" | "bitsPerByte" | "answerLoss" | "tokens"> {
+  let loss = 0;
+  let tokens = 0;
+  const text = { nats: 0, weight: 0 };
+  const answers = { nats: 0, weight: 0 };
+  for (const [{ ids, weights, kinds, length }, pass] of passes) {
+    loss += pass.loss / passes.length;
+    tokens += ids.length;
+    for (const [t, weight] of weights.entries()) {
+      const kind = kinds[Math.floor(t / length)];
+      // Only answers weigh more than text does.
+      const part = weight > 1 ? answers : kind === "text" ? text : undefined;
+      if (part === undefined) continue;
+      part.nats += pass.losses[t];
+      part.weight += weight;
+    }
+  }
+  const mean = ({ nats, weight }: typeof text) => weight > 0 ? nats / weight : undefined;
+  const textLoss = mean(text);
+  return {
+    loss,
+    tokens,
+    bitsPerByte: textLoss && textLoss / Math.LN2 * tokensPerByte,
+    answerLoss: mean(answers),
+  };
+}
