@@ -1,0 +1,77 @@
+// Bundles the program, with the embedded model and the book, into one file: dist/cairn.js runs
+// `demo` from an empty folder without a network. Beside it dist/mod.js, the module alone.
+
+const ROOT = new URL("../", import.meta.url);
+const DIST = new URL("dist/", ROOT);
+const MODEL_FILES = ["config.json", "model.safetensors"];
+/** What the module alone may take. */
+const CORE_LIMIT_BYTES = 300_000;
+
+/** The entry of dist/cairn.js: the command line, and what the repository would give it. */
+const ENTRY = `
+import { runProcess } from "../src/cli/main.ts";
+import { memoryFiles } from "../src/io/memory_files.ts";
+import assets from "./assets.ts";
+
+async function unpack(name: string): Promise<Uint8Array<ArrayBuffer>> {
+  const packed = new Blob([Uint8Array.fromBase64(assets[name])]).stream();
+  const plain = packed.pipeThrough(new DecompressionStream("gzip"));
+  return new Uint8Array(await new Response(plain).arrayBuffer());
+}
+
+await runProcess({
+  async model() {
+    const names = ${JSON.stringify(MODEL_FILES)};
+    const files: Record<string, Uint8Array> = {};
+    for (const name of names) files["tiny/" + name] = await unpack(name);
+    return { folder: "tiny", files: memoryFiles(files) };
+  },
+  book: async () => new TextDecoder().decode(await unpack("opticks.txt")),
+});
+`;
+
+async function packed(path: string): Promise<string> {
+  const plain = new Blob([Deno.readFileSync(new URL(path, ROOT))]).stream();
+  const gzip = plain.pipeThrough(new CompressionStream("gzip"));
+  return new Uint8Array(await new Response(gzip).arrayBuffer()).toBase64();
+}
+
+function bundle(entry: URL, output: URL): number {
+  const { code, stderr } = new Deno.Command(Deno.execPath(), {
+    args: [
+      "bundle",
+      "--quiet",
+      "--minify",
+      "--platform",
+      "deno",
+      "-o",
+      output.pathname,
+      entry.href,
+    ],
+    cwd: ROOT,
+  }).outputSync();
+  if (code !== 0) throw new Error(`Cannot bundle ${entry}:\n${new TextDecoder().decode(stderr)}`);
+  return Deno.statSync(output).size;
+}
+
+Deno.mkdirSync(DIST, { recursive: true });
+const core = bundle(new URL("mod.ts", ROOT), new URL("mod.js", DIST));
+
+const assets: Record<string, string> = { "opticks.txt": await packed("books/opticks.txt") };
+for (const name of MODEL_FILES) assets[name] = await packed(`models/tiny/${name}`);
+const made = [new URL("assets.ts", DIST), new URL("entry.ts", DIST)];
+Deno.writeTextFileSync(
+  made[0],
+  `const assets: Record<string, string> = ${JSON.stringify(assets)};\nexport default assets;\n`,
+);
+Deno.writeTextFileSync(made[1], ENTRY);
+const whole = bundle(made[1], new URL("cairn.js", DIST));
+for (const file of made) Deno.removeSync(file);
+
+const kB = (bytes: number): string => `${(bytes / 1000).toFixed(0)} kB`;
+console.log(`dist/mod.js    ${kB(core)}, the module (at most ${kB(CORE_LIMIT_BYTES)})`);
+console.log(`dist/cairn.js  ${kB(whole)}, the commands with model and book`);
+if (core > CORE_LIMIT_BYTES) {
+  console.error(`dist/mod.js must be at most ${CORE_LIMIT_BYTES} bytes: current value is ${core}`);
+  Deno.exit(1);
+}

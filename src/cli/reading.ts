@@ -1,0 +1,95 @@
+/** Reading and answering, as commands show it. */
+
+import type { GenerateOptions } from "../generation.ts";
+import type { Session } from "../session.ts";
+import type { TextSource } from "../text_source.ts";
+import type { Values } from "./args.ts";
+import { startProgress } from "./progress.ts";
+import { countReads, type ReadCounts } from "./reads.ts";
+import type { SAMPLING_OPTIONS } from "./session_options.ts";
+import type { Terminal } from "./terminal.ts";
+
+/** What reading took. */
+export interface ReadReport {
+  readonly tokens: number;
+  readonly seconds: number;
+}
+
+/** Options of {@linkcode readWithProgress}. */
+export interface ReadingOptions {
+  terminal: Terminal;
+  /** About how many tokens a stream is. */
+  tokens?: number | undefined;
+}
+
+/** Reads a text into a session, with a bar. */
+export async function readWithProgress(
+  session: Session,
+  text: TextSource,
+  { terminal, tokens }: ReadingOptions,
+): Promise<ReadReport> {
+  const progress = startProgress(terminal, "reading");
+  try {
+    const stats = await session.read(text, {
+      signal: terminal.signal,
+      onProgress: (reached) => progress.update(reached.tokens, reached.total ?? tokens),
+    });
+    progress.finish(stats.tokens);
+    return { tokens: stats.tokens, seconds: stats.elapsedMs / 1000 };
+  } catch (error) {
+    progress.clear();
+    throw error;
+  }
+}
+
+/** An answer, and what it was read from. */
+export interface Answered {
+  readonly text: string;
+  readonly ids: readonly number[];
+  readonly counts: ReadCounts;
+  /** Blocks of the text when the question was asked. */
+  readonly blocks: number;
+  readonly seconds: number;
+}
+
+/** What {@linkcode SAMPLING_OPTIONS} ask of `generate`. */
+export function samplingOptions(
+  values: Values<typeof SAMPLING_OPTIONS>,
+  signal: AbortSignal,
+): GenerateOptions {
+  return {
+    maxTokens: values["max-tokens"],
+    temperature: values.temperature,
+    topK: values["top-k"],
+    topP: values["top-p"],
+    seed: values.seed,
+    signal,
+  };
+}
+
+/** Options of {@linkcode answerOf}. */
+export interface AnswerOptions extends GenerateOptions {
+  /** The layers whose reads are counted. */
+  layers: readonly number[];
+  /** M. */
+  blockSize: number;
+}
+
+/** Asks a session, and counts what it reads for the answer. */
+export async function answerOf(
+  session: Session,
+  question: string,
+  options: AnswerOptions,
+): Promise<Answered> {
+  const start = performance.now();
+  const counts = countReads(options.layers);
+  const blocks = Math.floor(session.tokens / (options.blockSize - 1));
+  let text = "";
+  const ids: number[] = [];
+  for await (const piece of session.generate(question, options)) {
+    text += piece.text;
+    ids.push(...piece.ids);
+    counts.add(piece.blocks);
+  }
+  return { text, ids, counts, blocks, seconds: (performance.now() - start) / 1000 };
+}

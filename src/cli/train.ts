@@ -1,0 +1,66 @@
+import { openDevice } from "../device/open.ts";
+import { readText } from "../io/files.ts";
+import type { TrainingEvent } from "../train/loop.ts";
+import { parseRecipe } from "../train/recipe.ts";
+import { runTraining } from "../train/run.ts";
+import { flag, text } from "./args.ts";
+import { type Command, command, oneWord } from "./command.ts";
+import { paint, type Terminal, timeText } from "./terminal.ts";
+
+/** `cairn train` */
+export const train: Command = command({
+  name: "train",
+  summary: "Trains a model by a recipe.",
+  usage: "RECIPE",
+  details:
+    "RECIPE is a JSON file; docs/training.md has its fields. Its paths are relative to the\n" +
+    "folder that the command runs in. Ctrl-C saves the run, and --resume goes on from there to the\n" +
+    "same bits. --model is not used: the recipe names what to begin with.",
+  options: {
+    out: text("FOLDER", "where the run and its model go", "run"),
+    resume: flag("go on with the run in that folder"),
+  },
+  examples: [
+    ["train recipe.json --out run", "train from the beginning"],
+    ["train recipe.json --out run --resume", "go on where it stopped"],
+  ],
+  async run(values, words, { terminal, files }) {
+    const recipe = parseRecipe(await readText(files, oneWord(words, "recipe file")));
+    using device = await openDevice(values);
+    const { resume, out } = values;
+    const { signal } = terminal;
+    for await (const event of runTraining(recipe, out, { device, files, resume, signal })) {
+      if (values.json) terminal.out(`${JSON.stringify(event)}\n`);
+      else show(event, terminal);
+    }
+    if (!values.json) terminal.out(`The model is in ${out}/model\n`);
+  },
+});
+
+/** Steps overwrite each other where they can; everything else stays. */
+function show(event: TrainingEvent, terminal: Terminal): void {
+  const clear = terminal.live ? "\r\x1b[2K" : "";
+  switch (event.kind) {
+    case "step": {
+      const { step, steps, loss, rate, tokensPerSecond, secondsLeft } = event;
+      const line = `step ${step} of ${steps}  loss ${loss.toFixed(4)}  rate ${
+        rate.toPrecision(3)
+      }  ${Math.round(tokensPerSecond)} tokens/s  ${timeText(secondsLeft)} left`;
+      if (terminal.live) terminal.note(clear + line);
+      else if (step % 10 === 0 || step === steps) terminal.note(`${line}\n`);
+      return;
+    }
+    case "evaluation": {
+      const { bitsPerByte, answers } = event.evaluation;
+      const right = answers === undefined ? "" : `  ${(100 * answers).toFixed(1)} % of answers`;
+      const text = `step ${event.step}: ${bitsPerByte.toFixed(4)} bits a byte held out${right}`;
+      terminal.note(`${clear}${paint(terminal, "bold", text)}\n`);
+      return;
+    }
+    case "saved":
+      terminal.note(`${clear}step ${event.step}: saved\n`);
+      return;
+    default:
+      event satisfies never;
+  }
+}
