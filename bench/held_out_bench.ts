@@ -1,0 +1,61 @@
+/**
+ * Trains a model by a recipe and prints its bits per byte on the held-out text, beside those of a
+ * byte 5-gram with interpolated Kneser–Ney that learnt from the same bytes, on the same bytes.
+ *
+ *   deno run -A bench/held_out_bench.ts [RECIPE]
+ *
+ * The model starts every row without a context; the 5-gram always has one.
+ */
+import { landmarkMechanism } from "../src/attention/landmark.ts";
+import { openCpuDevice } from "../src/device/cpu/cpu_device.ts";
+import { parseConfig } from "../src/model/config.ts";
+import { ropeFrequencies } from "../src/model/rope_scaling.ts";
+import { byteTokenizer } from "../src/model/tokenizer/byte_tokenizer.ts";
+import { type SplitCorpus, splitCorpus } from "../src/train/data/corpus.ts";
+import { sequenceLength } from "../src/train/data/rows.ts";
+import { initialWeights } from "../src/train/initial_weights.ts";
+import { trainingLoop } from "../src/train/loop.ts";
+import { parseRecipe, type Recipe } from "../src/train/recipe.ts";
+import { createTrainer } from "../src/train/trainer.ts";
+import { bitsPerByte, kneserNey } from "./kneser_ney.ts";
+
+const ROOT = new URL("../", import.meta.url);
+const ALL_ROWS = 2 ** 20;
+
+const given = parseRecipe(
+  await Deno.readTextFile(Deno.args[0] ?? new URL("models/recipes/book.json", ROOT)),
+);
+const recipe: Recipe = { ...given, evaluation: { ...given.evaluation, textRows: ALL_ROWS } };
+const texts = recipe.data.text.map((name) => Deno.readTextFileSync(new URL(name, ROOT)));
+const { encode } = byteTokenizer();
+const corpus = splitCorpus(texts, recipe.data.heldOut, encode);
+console.log(`${corpus.train.bytes} bytes to learn from, ${corpus.heldOut.bytes} held out`);
+
+const config = parseConfig(JSON.stringify(recipe.model));
+const mechanism = landmarkMechanism({ ...config, frequencies: ropeFrequencies(config) }, config);
+const rival = nGramBits(corpus, sequenceLength(recipe.length, mechanism.marker));
+console.log(`5-gram  ${rival.toFixed(4)} bits per byte`);
+
+using device = await openCpuDevice();
+const start = { config, weights: initialWeights(config, recipe.seed) };
+using trainer = createTrainer({ device, recipe, config, mechanism, corpus, encode, start });
+let bits = Infinity;
+const begin = performance.now();
+for await (const event of trainingLoop(trainer, recipe, { save: () => Promise.resolve() })) {
+  if (event.kind === "evaluation") bits = event.evaluation.bitsPerByte;
+  if (event.kind !== "step" || event.step % recipe.evaluation.every !== 1) continue;
+  const { step, loss, tokensPerSecond } = event;
+  const seconds = Math.round((performance.now() - begin) / 1000);
+  const learnt = `${(loss / Math.LN2).toFixed(3)} bits learning, ${bits.toFixed(4)} held out`;
+  console.log(`${seconds} s  step ${step}  ${learnt}  ${Math.round(tokensPerSecond)} tokens/s`);
+}
+const parameters = start.weights.values().reduce((sum, { data }) => sum + data.length, 0);
+console.log(`model   ${bits.toFixed(4)} bits per byte (${parameters} parameters)`);
+Deno.exitCode = bits < rival ? 0 : 1;
+
+/** On the bytes that rows of `length` ask for: all but the first, and the rest after the last row. */
+function nGramBits({ train, heldOut }: SplitCorpus, length: number): number {
+  const rows = Math.floor((heldOut.tokens.length - 1) / (length - 1));
+  const asked = Uint8Array.from(heldOut.tokens.subarray(0, rows * (length - 1) + 1));
+  return bitsPerByte(kneserNey(Uint8Array.from(train.tokens)), asked, 1);
+}

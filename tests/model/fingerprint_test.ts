@@ -1,0 +1,36 @@
+import { equal, match, notEqual } from "node:assert/strict";
+import { denoFiles } from "../../src/io/deno_files.ts";
+import { type HostModel, loadCheckpoint } from "../../src/model/checkpoint/checkpoint.ts";
+import { fingerprint } from "../../src/model/fingerprint.ts";
+
+const MODEL = await loadCheckpoint(denoFiles(), "models/tiny");
+
+function withWeight(name: string, change: (data: Float32Array) => void): HostModel {
+  const { shape, data } = MODEL.weights.get(name)!;
+  const copy = data.slice();
+  change(copy);
+  return { ...MODEL, weights: new Map(MODEL.weights).set(name, { shape, data: copy }) };
+}
+
+Deno.test("fingerprint() is the same for the same model, whatever its order", async () => {
+  const expected = await fingerprint(MODEL);
+  match(expected, /^[0-9a-f]{64}$/);
+  const weights = new Map([...MODEL.weights].reverse());
+  equal(await fingerprint({ config: MODEL.config, weights }), expected);
+  const config = { ...MODEL.config, topBlocks: 2, chunk: 64, memoryLayers: [3] };
+  equal(await fingerprint({ ...MODEL, config }), expected);
+});
+
+Deno.test("fingerprint() tells other weights, shapes and constants apart", async () => {
+  const name = "model.layers.5.mlp.down_proj.weight";
+  const others = [
+    withWeight(name, (data) => data[data.length - 1] += 1e-3),
+    withWeight(name, (data) => data[0] = -data[0]),
+    { ...MODEL, config: { ...MODEL.config, ropeTheta: 5e5 } },
+    { ...MODEL, config: { ...MODEL.config, blockSize: 32, chunk: 192 } },
+    { ...MODEL, config: { ...MODEL.config, heads: 2, headDim: 128 } },
+  ];
+  const prints = await Promise.all([MODEL, ...others].map(fingerprint));
+  equal(new Set(prints).size, others.length + 1);
+  notEqual(prints[0], prints[1]);
+});

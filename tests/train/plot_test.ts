@@ -1,0 +1,40 @@
+import { deepEqual, equal, ok, throws } from "node:assert/strict";
+import { plot, ticks } from "../../src/train/plot.ts";
+
+const LABELS = { title: "Loss", xLabel: "step", yLabel: "bits per byte" };
+
+Deno.test("ticks() stand at round numbers inside the range", () => {
+  deepEqual(ticks(0, 1), [0, 0.2, 0.4, 0.6, 0.8, 1]);
+  deepEqual(ticks(0.13, 0.71), [0.2, 0.4, 0.6]);
+  deepEqual(ticks(1, 6000), [2000, 4000, 6000]);
+  deepEqual(ticks(-3, 3), [-2, 0, 2]);
+  deepEqual(ticks(1.61, 1.65), [1.61, 1.62, 1.63, 1.64, 1.65]);
+});
+
+Deno.test("plot() puts the largest value on top and the last step at the right", () => {
+  const svg = plot([{ label: "a < b", points: [{ x: 0, y: 8 }, { x: 10, y: 2 }] }], LABELS);
+  equal(svg.match(/points="([^"]+)"/)![1], "64,44 700,368");
+  ok(svg.includes("a &lt; b") && svg.includes("bits per byte"));
+  // Well-formed: every element that is opened is closed.
+  equal(svg.match(/<text/g)!.length, svg.match(/<\/text>/g)!.length);
+});
+
+Deno.test("plot() draws long runs with few points, and single points too", () => {
+  const points = Array.from({ length: 10_000 }, (_, x) => ({ x, y: Math.sin(x) }));
+  const svg = plot([
+    { label: "long", points },
+    { label: "one", points: [{ x: 5, y: 0 }] },
+  ], LABELS);
+  const drawn = svg.match(/points="([^"]+)"/)![1].split(" ").length;
+  ok(drawn <= 600 && drawn > 300, `${drawn} points`);
+  ok(svg.includes("<circle"));
+});
+
+Deno.test("plot() leaves out what is not a number, and refuses to draw nothing", () => {
+  const svg = plot([{ label: "a", points: [{ x: 1, y: NaN }, { x: 1, y: 3 }] }], LABELS);
+  ok(!svg.includes("NaN"));
+  throws(() => plot([{ label: "a", points: [{ x: 1, y: Infinity }] }], LABELS), {
+    name: "RangeError",
+    message: "Cannot plot as there must be a point at least: current value is 0 points",
+  });
+});
