@@ -24,19 +24,55 @@ export type { TextSource } from "./src/text_source.ts";
 export type { GenerateOptions, Piece } from "./src/generation.ts";
 export { ReadError } from "./src/read_error.ts";
 export type { BlockChoice, MemoryBudget, MemoryOptions } from "./src/memory/options.ts";
+export type {
+  BlockList,
+  BlockTable,
+  Bookkeeping,
+  ChosenRows,
+  EvictionPolicy,
+  MissingPiece,
+  Placement,
+  TableShape,
+} from "./src/device/bookkeeping.ts";
 export { MemoryFullError, SnapshotError } from "./src/memory/memory_error.ts";
-export type { BlocksRead, Marker, Mechanism, StateUsage } from "./src/attention/mechanism.ts";
+export type {
+  Attend,
+  Batch,
+  BatchAttention,
+  BlocksRead,
+  Capabilities,
+  HeadShape,
+  Marker,
+  Mechanism,
+  Negatives,
+  SavedState,
+  State,
+  StateOptions,
+  StateUsage,
+  Step,
+  StepOptions,
+} from "./src/attention/mechanism.ts";
 export { landmarkMechanism, type LandmarkOptions } from "./src/attention/landmark.ts";
 export {
   landmarkAttention,
   type LandmarkAttentionResult,
   type LandmarkAttentionShape,
 } from "./src/attention/landmark_attention.ts";
-export { openDevice, type OpenDeviceOptions } from "./src/device/open.ts";
-export type { Device, DeviceInfo, DType, Tensor } from "./src/device/device.ts";
+export { type DeviceName, openDevice, type OpenDeviceOptions } from "./src/device/open.ts";
+export type { CpuDeviceOptions } from "./src/device/cpu/cpu_device.ts";
+export type { Build } from "./src/device/cpu/kernels.ts";
+export type { Ops } from "./src/device/ops.ts";
+export type * from "./src/device/device.ts";
 export { DeviceError } from "./src/device/device_error.ts";
-export type { Files, RandomAccessFile } from "./src/io/files.ts";
-export { FileError } from "./src/io/file_error.ts";
-export { memoryFiles } from "./src/io/memory_files.ts";
+export type {
+  FileInfo,
+  Files,
+  OpenOptions as OpenFileOptions,
+  RandomAccessFile,
+} from "./src/io/files.ts";
+export { FileError, type FileProblem } from "./src/io/file_error.ts";
+export { memoryFiles, type MemoryFilesOptions } from "./src/io/memory_files.ts";
 export type { ModelConfig } from "./src/model/config.ts";
-export type { Tokenizer } from "./src/model/tokenizer.ts";
+export type { RopeScaling } from "./src/model/rope_scaling.ts";
+export type { StreamDecoder, StreamEncoder, Tokenizer } from "./src/model/tokenizer.ts";
+export type { Model, Weights } from "./src/model/transformer.ts";

@@ -9,8 +9,8 @@
 // is then the largest over these rows of the softmax of a row. Its logarithm, score − log Σ exp,
 // gives the same order. Parts share the sets.
 
-import { exp4, logOf } from "./math";
-import { rowMax } from "./row_softmax";
+import { logOf } from "./math";
+import { expShifted, rowMax } from "./row_softmax";
 import { storeTail, sumLanes } from "./simd";
 
 /** Makes `sets` sets, each of `rows` rows; setStep and rowStep say how many rows of scores apart. */
@@ -64,10 +64,12 @@ function addRow(row: usize, n: u32, merits: usize, isFirst: bool): void {
 function logSumExp(row: usize, n: u32): f32 {
   const most = rowMax(row, n), shift = f32x4.splat(most);
   let sum = f32x4.splat(0), j: u32 = 0;
-  for (; j + 4 <= n; j += 4, row += 16) sum = f32x4.add(sum, exp4(f32x4.sub(v128.load(row), shift)));
+  for (; j + 4 <= n; j += 4, row += 16) {
+    sum = f32x4.add(sum, expShifted(f32x4.sub(v128.load(row), shift)));
+  }
   let rest: f32 = 0;
   for (; j < n; j++, row += 4) {
-    rest += f32x4.extract_lane(exp4(f32x4.sub(v128.load32_splat(row), shift)), 0);
+    rest += f32x4.extract_lane(expShifted(f32x4.sub(v128.load32_splat(row), shift)), 0);
   }
   return most + logOf(sumLanes(sum) + rest);
 }
@@ -100,7 +102,9 @@ function choose(merits: usize, n: u32, k: u32, out: usize, heap: usize): void {
 /** The end of the merits before `end` whose last four are not all worse. */
 function skipWorse(merits: usize, end: u32, worst: f32): u32 {
   const limit = f32x4.splat(worst);
-  while (end >= 4 && !v128.any_true(f32x4.ge(v128.load(merits + ((end - 4) << 2)), limit))) end -= 4;
+  while (end >= 4 && !v128.any_true(f32x4.ge(v128.load(merits + ((end - 4) << 2)), limit))) {
+    end -= 4;
+  }
   return end;
 }
 

@@ -13,7 +13,7 @@ export { landmarkAttentionBackward } from "./landmark_attention_backward";
 export { packLandmark } from "./landmark_pack";
 export { landmarkRoom } from "./landmark_room";
 export { landmarkAttentionRows } from "./landmark_rows";
-export { landmarkScores } from "./landmark_scores";
+export * from "./landmark_scores";
 export { addLandmarkGradients } from "./landmark_sums";
 export * from "./matmul";
 export * from "./mean_rows";

@@ -8,8 +8,9 @@
 // Work is shared out in tiles of queries of one batch row and head; whichever thread takes a tile
 // computes the same bits.
 
+import { walkChunks } from "./landmark_chunks";
 import { GROUP, Job, TILE } from "./landmark_job";
-import { beginTile, endTile, layTile, takes, topGroup, walkChunks } from "./landmark_tile";
+import { beginTile, endTile, layTile, takes, topGroup } from "./landmark_tile";
 
 export function landmarkAttention(part: u32, parts: u32, job: Job): void {
   const tile = layTile(job, job.work + part * job.workBytes);

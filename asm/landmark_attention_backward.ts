@@ -13,63 +13,15 @@
 //
 // and dV = Aᵀ·dO, dQ = ds·K, dK = dsᵀ·Q.
 
-import { BLIND, blockAt, Chunk, CHUNK, chunkAt, countsOf, Sight, sightAt } from "./block_plan";
-import { eights, foreignCount, GROUP, Job, kvHeadOf, planRowOf, queryRow, TILE } from "./landmark_job";
-import { findPacked, Packed } from "./landmark_pack";
-import { findSums, Sums } from "./landmark_sums";
+import { BackTile, beginTile, deltaOf, layTile, sightOf, topOf } from "./back_tile";
+import { BLIND, blockAt, CHUNK, Chunk, chunkAt, countsOf, Sight } from "./block_plan";
+import { eights, foreignCount, GROUP, Job, kvHeadOf, planRowOf, queryRow } from "./landmark_job";
+import { findPacked } from "./landmark_pack";
+import { findSums } from "./landmark_sums";
 import { addValues, scorePanels } from "./landmark_tile";
-import { addScaled, blockGradients, rowDot, topGradients } from "./row_gradients";
-import { clear, rowScale } from "./row_softmax";
+import { addScaled, blockGradients, topGradients } from "./row_gradients";
+import { clear } from "./row_softmax";
 import { tile as product } from "./tile";
-
-/**
- *   q, dOut, dQ     f32 [rows, D]         q scaled
- *   gates, dGates   f32 [rows, blocks]
- *   weights, dx     f32 [rows, columns]   of what is looked at
- *   top, delta      f32 [rows]
- */
-@unmanaged
-class BackTile {
-  b: u32;
-  h: u32;
-  t: u32;
-  count: u32;
-  /** How many queries it takes. */
-  room: u32;
-  planRow: u32;
-  row: u32;
-  gatesRow: u32;
-  weightsRow: u32;
-  q: usize;
-  dOut: usize;
-  dQ: usize;
-  gates: usize;
-  dGates: usize;
-  weights: usize;
-  dx: usize;
-  top: usize;
-  delta: usize;
-  packed: Packed;
-  sums: Sums;
-}
-
-/** Numbers that weights may have, so that they stay in the second cache however long a block is. */
-const MOST_WEIGHTS: u32 = 65536;
-
-function columnsOf(job: Job): u32 {
-  return eights(max(job.plan.widest, CHUNK));
-}
-
-/** Queries a tile takes: whole groups, fewer when blocks are long. */
-function roomOf(job: Job): u32 {
-  return max(GROUP, min(TILE, MOST_WEIGHTS / columnsOf(job) / GROUP * GROUP));
-}
-
-/** Bytes of a tile and all that belongs to it. */
-export function backTileBytes(job: Job): u32 {
-  const columns = 3 * job.dim + 2 * eights(job.plan.mostBlocks) + 2 * columnsOf(job) + 2;
-  return 256 + ((roomOf(job) * columns) << 2);
-}
 
 /** Adds to dQ, and fills the sums of every share. */
 export function landmarkAttentionBackward(part: u32, parts: u32, job: Job): void {
@@ -88,26 +40,6 @@ export function landmarkAttentionBackward(part: u32, parts: u32, job: Job): void
   }
 }
 
-function layTile(job: Job, work: usize): BackTile {
-  const tile = changetype<BackTile>(work);
-  tile.packed = changetype<Packed>(work + 128);
-  tile.sums = changetype<Sums>(work + 192);
-  tile.room = roomOf(job);
-  tile.row = job.dim << 2;
-  tile.gatesRow = eights(job.plan.mostBlocks) << 2;
-  tile.weightsRow = columnsOf(job) << 2;
-  tile.q = work + 256;
-  tile.dOut = tile.q + tile.room * tile.row;
-  tile.dQ = tile.dOut + tile.room * tile.row;
-  tile.gates = tile.dQ + tile.room * tile.row;
-  tile.dGates = tile.gates + tile.room * tile.gatesRow;
-  tile.weights = tile.dGates + tile.room * tile.gatesRow;
-  tile.dx = tile.weights + tile.room * tile.weightsRow;
-  tile.top = tile.dx + tile.room * tile.weightsRow;
-  tile.delta = tile.top + (tile.room << 2);
-  return tile;
-}
-
 function backTile(job: Job, tile: BackTile, t: u32): void {
   beginTile(job, tile, t);
   gatesOf(job, tile);
@@ -122,43 +54,13 @@ function backTile(job: Job, tile: BackTile, t: u32): void {
   }
 }
 
-function beginTile(job: Job, tile: BackTile, t: u32): void {
-  tile.t = t;
-  tile.count = min(tile.room, job.queries - t);
-  for (let r: u32 = 0; r < tile.count; r++) {
-    const q = tile.q + r * tile.row, dOut = tile.dOut + r * tile.row;
-    memory.copy(q, queryRow(job, job.q, tile.b, t + r, tile.h), tile.row);
-    rowScale(q, job.dim, job.scale);
-    memory.copy(dOut, queryRow(job, job.dOut, tile.b, t + r, tile.h), tile.row);
-    const delta = rowDot(dOut, queryRow(job, job.out, tile.b, t + r, tile.h), job.dim);
-    store<f32>(tile.delta + (r << 2), delta);
-    const top = job.top + (((tile.b * job.queries + t + r) * job.heads + tile.h) << 2);
-    store<f32>(tile.top + (r << 2), load<f32>(top));
-  }
-  clear(tile.dQ, tile.dQ + tile.count * tile.row);
-  clear(tile.dGates, tile.dGates + tile.count * tile.gatesRow);
-}
-
-function sightOf(job: Job, tile: BackTile, r: u32): Sight {
-  return sightAt(job.plan, tile.planRow, job.keys - job.queries + tile.t + r);
-}
-
-function topOf(tile: BackTile, r: u32): f32 {
-  return load<f32>(tile.top + (r << 2));
-}
-
-function deltaOf(tile: BackTile, r: u32): f32 {
-  return load<f32>(tile.delta + (r << 2));
-}
-
 /** The gates that each query sees, from their logits and `top`. */
 function gatesOf(job: Job, tile: BackTile): void {
   const first = firstBlock(job, tile) & ~7, panels = (eights(endBlock(job, tile)) - first) >> 3;
   const landmarks = tile.packed.landmarks + first * tile.row;
   for (let r: u32 = 0; r < tile.count; r += GROUP) {
     const gates = tile.gates + r * tile.gatesRow + (first << 2);
-    const rows = min(GROUP, tile.count - r);
-    scorePanels(rows, job.dim, tile.q + r * tile.row, landmarks, panels, gates, tile.gatesRow);
+    scorePanels(job.dim, tile.q + r * tile.row, landmarks, panels, gates, tile.gatesRow);
   }
   for (let r: u32 = 0; r < tile.count; r++) {
     const sight = sightOf(job, tile, r);
@@ -207,8 +109,14 @@ function walkForeign(job: Job, tile: BackTile): void {
       }
     }
     addProducts(
-      job, tile, 0, tile.count, count,
-      packed.foreignKeyRows + from, sums.foreignKeys + from, sums.foreignValues + from,
+      job,
+      tile,
+      0,
+      tile.count,
+      count,
+      packed.foreignKeyRows + from,
+      sums.foreignKeys + from,
+      sums.foreignValues + from,
     );
   }
 }
@@ -228,8 +136,14 @@ function backChunk(job: Job, tile: BackTile, chunk: Chunk): void {
   }
   for (let r = begin; r < end; r++) backRow(job, tile, chunk, r);
   addProducts(
-    job, tile, begin, end, count,
-    tile.packed.keyRows + from, tile.sums.keys + from, tile.sums.values + from,
+    job,
+    tile,
+    begin,
+    end,
+    count,
+    tile.packed.keyRows + from,
+    tile.sums.keys + from,
+    tile.sums.values + from,
   );
 }
 
@@ -241,11 +155,11 @@ function sees(sight: Sight, chunk: Chunk): bool {
 
 /** weights = q · keys and dx = dOut · values, of a group of queries and panels of eight. */
 function logits(job: Job, tile: BackTile, r: u32, keys: usize, values: usize, count: u32): void {
-  const rows = min(GROUP, tile.count - r), panels = eights(count) >> 3;
+  const panels = eights(count) >> 3;
   const q = tile.q + r * tile.row, dOut = tile.dOut + r * tile.row;
   const at = r * tile.weightsRow;
-  scorePanels(rows, job.dim, q, keys, panels, tile.weights + at, tile.weightsRow);
-  scorePanels(rows, job.dim, dOut, values, panels, tile.dx + at, tile.weightsRow);
+  scorePanels(job.dim, q, keys, panels, tile.weights + at, tile.weightsRow);
+  scorePanels(job.dim, dOut, values, panels, tile.dx + at, tile.weightsRow);
 }
 
 /** Logits of a chunk to weights and gradients: of earlier blocks, then of the query's own. */
@@ -311,8 +225,17 @@ function addTurned(
     const columns = min(8, dim - d), values_d = values + (d << 2), out_d = out + (d << 2);
     for (let j: u32 = 0; j < count; j += GROUP) {
       product(
-        min(GROUP, count - j), columns, rows, weights + (j << 2), 4, weightsRow,
-        values_d, row, out_d + j * row, row, true,
+        min(GROUP, count - j),
+        columns,
+        rows,
+        weights + (j << 2),
+        4,
+        weightsRow,
+        values_d,
+        row,
+        out_d + j * row,
+        row,
+        true,
       );
     }
   }
@@ -324,12 +247,23 @@ function backGates(job: Job, tile: BackTile): void {
   if (first >= end) return;
   const dGates = tile.dGates + (first << 2), from = first * tile.row;
   addTurned(
-    end - first, tile.count, dGates, tile.gatesRow, tile.q, job.dim, tile.sums.landmarks + from,
+    end - first,
+    tile.count,
+    dGates,
+    tile.gatesRow,
+    tile.q,
+    job.dim,
+    tile.sums.landmarks + from,
   );
   for (let r: u32 = 0; r < tile.count; r += GROUP) {
     addValues(
-      min(GROUP, tile.count - r), end - first, dGates + r * tile.gatesRow, tile.gatesRow,
-      tile.packed.landmarkRows + from, job.dim, tile.dQ + r * tile.row,
+      min(GROUP, tile.count - r),
+      end - first,
+      dGates + r * tile.gatesRow,
+      tile.gatesRow,
+      tile.packed.landmarkRows + from,
+      job.dim,
+      tile.dQ + r * tile.row,
     );
   }
 }

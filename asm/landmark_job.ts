@@ -25,7 +25,7 @@ export class Job {
   out: usize;
   top: usize;
   plan: Plan;
-  /** Foreign blocks: keys, values [N, G, D]; lists i32 [B, n] of the entries a row sees, i32 [B] how many. */
+  /** Foreign: keys, values [N, G, D]; i32 [B, n] which entries a row sees, i32 [B] how many. */
   foreignKeys: usize;
   foreignValues: usize;
   foreignLists: usize;

@@ -17,6 +17,7 @@ import { Block, blockAt, countsOf, slotsOf } from "./block_plan";
 import { eights, foreignCount, foreignList, Job, keyRow, planRowOf } from "./landmark_job";
 import { clear } from "./row_softmax";
 import { partStart } from "./simd";
+import { firstHalves, firstPairs, secondHalves, secondPairs } from "./tile";
 
 /** Where the parts of one packing lie. */
 @unmanaged
@@ -52,59 +53,92 @@ export function packedBytes(job: Job): u32 {
   return ((2 * slots + blocks + 2 * foreign + more) * job.dim) << 2;
 }
 
+/** Rows to pack: i32 numbers, `step` bytes apart; −1 is none. */
+@unmanaged
+class List {
+  at: usize;
+  step: u32;
+  count: u32;
+}
+
+/** What is packed of a batch row. */
+@unmanaged
+class Lists {
+  slots: List;
+  blocks: List;
+  foreign: List;
+}
+
 /** Packs this part's share of every batch row and head. */
 export function packLandmark(part: u32, parts: u32, job: Job): void {
-  const packed = changetype<Packed>(job.work + part * job.workBytes), backward = job.dOut != 0;
-  const step = (job.kvHeads * job.dim) << 2;
+  const work = job.work + part * job.workBytes;
+  const packed = changetype<Packed>(work), lists = changetype<Lists>(work + 64);
+  lists.slots = changetype<List>(work + 80);
+  lists.blocks = changetype<List>(work + 96);
+  lists.foreign = changetype<List>(work + 112);
   for (let b: u32 = 0; b < job.batch; b++) {
-    const row = planRowOf(job, b), counts = countsOf(job.plan, row);
-    const slots = slotsOf(job.plan, row), foreign = foreignList(job, b);
-    const landmarks = changetype<usize>(blockAt(job.plan, row, 0)) + offsetof<Block>("landmark");
-    const blockStep = <u32> offsetof<Block>(), foreigners = foreignCount(job, b);
+    findLists(job, b, lists);
     for (let g: u32 = 0; g < job.kvHeads; g++) {
       findPacked(job, b, g, packed);
-      const keys = keyRow(job, job.k, b, 0, g), values = keyRow(job, job.v, b, 0, g);
-      const foreignKeys = job.foreignKeys + ((g * job.dim) << 2);
-      const foreignValues = job.foreignValues + ((g * job.dim) << 2);
-      pack(part, parts, keys, step, slots, 4, counts.slots, job.dim, packed.keys, true);
-      pack(part, parts, values, step, slots, 4, counts.slots, job.dim, packed.values, backward);
-      pack(part, parts, keys, step, landmarks, blockStep, counts.blocks, job.dim, packed.landmarks, true);
-      pack(part, parts, foreignKeys, step, foreign, 4, foreigners, job.dim, packed.foreignKeys, true);
-      pack(
-        part, parts, foreignValues, step, foreign, 4, foreigners, job.dim, packed.foreignValues, backward,
-      );
-      if (!backward) continue;
-      pack(part, parts, keys, step, slots, 4, counts.slots, job.dim, packed.keyRows, false);
-      pack(
-        part, parts, keys, step, landmarks, blockStep, counts.blocks, job.dim, packed.landmarkRows, false,
-      );
-      pack(part, parts, foreignKeys, step, foreign, 4, foreigners, job.dim, packed.foreignKeyRows, false);
+      packHead(part, parts, job, b, g, lists, packed);
     }
   }
 }
 
-/**
- * This part's share of the rows, `step` bytes apart, that a list of i32, `listStep` bytes apart,
- * names: turned to panels, or as rows. Those numbered −1, and those that fill up eight, are zero.
- */
+function findLists(job: Job, b: u32, lists: Lists): void {
+  const row = planRowOf(job, b), counts = countsOf(job.plan, row);
+  setList(lists.slots, slotsOf(job.plan, row), 4, counts.slots);
+  const landmarks = changetype<usize>(blockAt(job.plan, row, 0)) + offsetof<Block>("landmark");
+  setList(lists.blocks, landmarks, offsetof<Block>(), counts.blocks);
+  setList(lists.foreign, foreignList(job, b), 4, foreignCount(job, b));
+}
+
+function setList(list: List, at: usize, step: u32, count: u32): void {
+  list.at = at;
+  list.step = step;
+  list.count = count;
+}
+
+function packHead(
+  part: u32,
+  parts: u32,
+  job: Job,
+  b: u32,
+  g: u32,
+  lists: Lists,
+  packed: Packed,
+): void {
+  const backward = job.dOut != 0, head = (g * job.dim) << 2;
+  const keys = keyRow(job, job.k, b, 0, g), values = keyRow(job, job.v, b, 0, g);
+  const foreignKeys = job.foreignKeys + head, foreignValues = job.foreignValues + head;
+  pack(part, parts, job, keys, lists.slots, packed.keys, true);
+  pack(part, parts, job, values, lists.slots, packed.values, backward);
+  pack(part, parts, job, keys, lists.blocks, packed.landmarks, true);
+  pack(part, parts, job, foreignKeys, lists.foreign, packed.foreignKeys, true);
+  pack(part, parts, job, foreignValues, lists.foreign, packed.foreignValues, backward);
+  if (!backward) return;
+  pack(part, parts, job, keys, lists.slots, packed.keyRows, false);
+  pack(part, parts, job, keys, lists.blocks, packed.landmarkRows, false);
+  pack(part, parts, job, foreignKeys, lists.foreign, packed.foreignKeyRows, false);
+}
+
+/** This part's share of the listed rows, turned to panels or as rows, eight at a time. */
 function pack(
   part: u32,
   parts: u32,
+  job: Job,
   rows: usize,
-  step: u32,
-  list: usize,
-  listStep: u32,
-  count: u32,
-  dim: u32,
+  list: List,
   out: usize,
   panels: bool,
 ): void {
-  const eight = eights(count) >> 3, end = partStart(eight, part + 1, parts);
+  const eight = eights(list.count) >> 3, end = partStart(eight, part + 1, parts);
+  const step = (job.kvHeads * job.dim) << 2;
   for (let p = partStart(eight, part, parts); p < end; p++) {
-    const from = list + p * (listStep << 3), to = out + p * (dim << 5);
-    const left = min(count - (p << 3), 8);
-    if (panels) packPanel(rows, step, from, listStep, left, dim, to);
-    else packRows(rows, step, from, listStep, left, dim, to);
+    const at = list.at + p * (list.step << 3), to = out + p * (job.dim << 5);
+    const left = min(list.count - (p << 3), 8);
+    if (panels) packPanel(rows, step, at, list.step, left, job.dim, to);
+    else packRows(rows, step, at, list.step, left, job.dim, to);
   }
 }
 
@@ -117,14 +151,52 @@ function packPanel(
   dim: u32,
   panel: usize,
 ): void {
-  for (let i: u32 = 0; i < 8; i++, list += listStep, panel += 4) {
-    const row = i < count ? load<i32>(list) : -1;
-    const from = rows + row * step;
-    let to = panel;
-    for (let d: u32 = 0; d < dim; d++, to += 32) {
-      store<f32>(to, row < 0 ? 0 : load<f32>(from + (d << 2)));
-    }
+  packFour(rows, step, list, listStep, count, dim, panel);
+  packFour(
+    rows,
+    step,
+    list + (listStep << 2),
+    listStep,
+    count > 4 ? count - 4 : 0,
+    dim,
+    panel + 16,
+  );
+}
+
+/** Four rows to a half of a panel; those behind the first `count` are zero. */
+function packFour(
+  rows: usize,
+  step: u32,
+  list: usize,
+  listStep: u32,
+  count: u32,
+  dim: u32,
+  panel: usize,
+): void {
+  const a = rowAt(list, 0, listStep, count), b = rowAt(list, 1, listStep, count);
+  const c = rowAt(list, 2, listStep, count), d = rowAt(list, 3, listStep, count);
+  // A row that is none: the first one's numbers, masked.
+  const maskA = i32x4.splat(~(a >> 31)), maskB = i32x4.splat(~(b >> 31));
+  const maskC = i32x4.splat(~(c >> 31)), maskD = i32x4.splat(~(d >> 31));
+  const fromA = rows + max(a, 0) * step, fromB = rows + max(b, 0) * step;
+  const fromC = rows + max(c, 0) * step, fromD = rows + max(d, 0) * step;
+  for (let i: u32 = 0; i < dim; i += 4, panel += 128) {
+    const at = i << 2;
+    const xa = v128.and(v128.load(fromA + at), maskA), xb = v128.and(v128.load(fromB + at), maskB);
+    const xc = v128.and(v128.load(fromC + at), maskC), xd = v128.and(v128.load(fromD + at), maskD);
+    const ab = firstHalves(xa, xb), cd = firstHalves(xc, xd);
+    v128.store(panel, firstPairs(ab, cd));
+    if (i + 1 < dim) v128.store(panel, secondPairs(ab, cd), 32);
+    const moreAb = secondHalves(xa, xb), moreCd = secondHalves(xc, xd);
+    if (i + 2 < dim) v128.store(panel, firstPairs(moreAb, moreCd), 64);
+    if (i + 3 < dim) v128.store(panel, secondPairs(moreAb, moreCd), 96);
   }
+}
+
+/** The number at place i of a list, −1 behind its end. */
+@inline
+function rowAt(list: usize, i: u32, listStep: u32, count: u32): i32 {
+  return i < count ? load<i32>(list + i * listStep) : -1;
 }
 
 function packRows(

@@ -1,6 +1,6 @@
 // landmark_room: how much room a call takes beside its tensors.
 
-import { backTileBytes } from "./landmark_attention_backward";
+import { backTileBytes } from "./back_tile";
 import { Job } from "./landmark_job";
 import { packedBytes } from "./landmark_pack";
 import { rowBytes } from "./landmark_rows";

@@ -33,7 +33,12 @@ class Scoring {
 }
 
 /** Landmarks that are taken at a time: they stay in the first cache while all queries pass. */
-const RUN: u32 = 32;
+const RUN: u32 = 16;
+
+/** Bytes of `rows` for each part. */
+export function landmarkScoresScratch(): u32 {
+  return RUN << 2;
+}
 
 export function landmarkScores(part: u32, parts: u32, job: Scoring): void {
   const runs = (job.n + RUN - 1) / RUN, old = job.n >= job.z ? job.n - job.z + 1 : 0;
@@ -43,6 +48,7 @@ export function landmarkScores(part: u32, parts: u32, job: Scoring): void {
     // Recent blocks stand in a slot each.
     const count = j < old ? min(RUN, min(old, end) - j) : 1;
     const slot = j < old ? 0 : j + job.z - job.n;
+    if (job.g > 1) touch(job, j, count, rows);
     for (let g: u32 = 0; g < job.g; g++) {
       for (let i: u32 = 0; i < count; i++) store<u32>(rows + (i << 2), landmarkRow(job, j + i, g));
       scoreRun(job, g, slot, rows, j, count);
@@ -51,22 +57,60 @@ export function landmarkScores(part: u32, parts: u32, job: Scoring): void {
   }
 }
 
+/**
+ * Reads a number of every cache line of some landmarks, all heads of each in a row: what the memory
+ * brings by itself it brings in order, and twice as fast as head by head.
+ */
+function touch(job: Scoring, j: u32, count: u32, rows: usize): void {
+  const bytes = (job.g * job.d) << 2;
+  let sum: u32 = 0;
+  for (let i: u32 = 0; i < count; i++) {
+    const row = landmarkRow(job, j + i, 0);
+    for (let at: u32 = 0; at < bytes; at += 64) sum |= load<u32>(row + at);
+  }
+  // Stored, or it would be left out.
+  store<u32>(rows, sum);
+}
+
 /** Landmarks j … j + count − 1, which stand in one slot, by all queries of a group. */
 function scoreRun(job: Scoring, g: u32, slot: u32, rows: usize, j: u32, count: u32): void {
-  const group = job.h / job.g, queries = job.t * group;
-  for (let i: u32 = 0; i < queries; i += 2) {
-    // A query without a partner is its own.
-    const next = min(i + 1, queries - 1);
-    const t = i / group, u = next / group;
-    const h = g * group + i % group, k = g * group + next % group;
-    scoreTwo(
-      job.d, queryAt(job, t, slot, h), queryAt(job, u, slot, k), rows, count,
-      f32x4.splat(job.scale), scoreAt(job, t, h, j), scoreAt(job, u, k, j),
-    );
+  const group = job.h / job.g, queries = job.t * group, scale = f32x4.splat(job.scale);
+  let t: u32 = 0, h = g * group;
+  for (let i: u32 = 0; i < queries; i++) {
+    const x = queryAt(job, t, slot, h), scores = scoreAt(job, t, h, j);
+    if (++h == (g + 1) * group) h = g * group, t++;
+    if (++i == queries) {
+      scoreOne(job.d, x, rows, count, scale, scores);
+    } else {
+      const y = queryAt(job, t, slot, h);
+      scoreTwo(job.d, x, y, rows, count, scale, scores, scoreAt(job, t, h, j));
+      if (++h == (g + 1) * group) h = g * group, t++;
+    }
   }
 }
 
-/** Two queries [D] by the landmarks whose addresses are listed. */
+/** A query [D] by the landmarks whose addresses are listed. */
+function scoreOne(dim: u32, x: usize, rows: usize, count: u32, scale: v128, scores: usize): void {
+  const rest = dim & 3, whole = (dim - rest) << 2;
+  for (let i: u32 = 0; i < count; i += 4, rows += 16, scores += 16) {
+    const left = count - i - 1, a = rowAt(rows, 0, left), b = rowAt(rows, 1, left);
+    const c = rowAt(rows, 2, left), d = rowAt(rows, 3, left);
+    let xa = f32x4.splat(0), xb = xa, xc = xa, xd = xa;
+    for (let at: u32 = 0; at < whole; at += 16) {
+      const p = v128.load(x + at);
+      xa = madd(p, v128.load(a + at), xa), xb = madd(p, v128.load(b + at), xb);
+      xc = madd(p, v128.load(c + at), xc), xd = madd(p, v128.load(d + at), xd);
+    }
+    if (rest) {
+      const p = loadTail(x + whole, rest);
+      xa = madd(p, loadTail(a + whole, rest), xa), xb = madd(p, loadTail(b + whole, rest), xb);
+      xc = madd(p, loadTail(c + whole, rest), xc), xd = madd(p, loadTail(d + whole, rest), xd);
+    }
+    storeFour(scores, f32x4.mul(scale, sumsOf(xa, xb, xc, xd)), left);
+  }
+}
+
+/** Two queries at once, each to the bits of scoreOne. */
 function scoreTwo(
   dim: u32,
   x: usize,
@@ -77,14 +121,12 @@ function scoreTwo(
   scoresX: usize,
   scoresY: usize,
 ): void {
+  const rest = dim & 3, whole = (dim - rest) << 2;
   for (let i: u32 = 0; i < count; i += 4, rows += 16, scoresX += 16, scoresY += 16) {
-    // Past the end the last landmark stands in.
-    const left = count - i - 1;
-    const a = load<u32>(rows), b = load<u32>(rows + (min(1, left) << 2));
-    const c = load<u32>(rows + (min(2, left) << 2)), d = load<u32>(rows + (min(3, left) << 2));
+    const left = count - i - 1, a = rowAt(rows, 0, left), b = rowAt(rows, 1, left);
+    const c = rowAt(rows, 2, left), d = rowAt(rows, 3, left);
     let xa = f32x4.splat(0), xb = xa, xc = xa, xd = xa, ya = xa, yb = xa, yc = xa, yd = xa;
-    let at: usize = 0;
-    for (const end = (dim & ~3) << 2; at < end; at += 16) {
+    for (let at: u32 = 0; at < whole; at += 16) {
       const p = v128.load(x + at), q = v128.load(y + at);
       let z = v128.load(a + at);
       xa = madd(p, z, xa), ya = madd(q, z, ya), z = v128.load(b + at);
@@ -92,17 +134,23 @@ function scoreTwo(
       xc = madd(p, z, xc), yc = madd(q, z, yc), z = v128.load(d + at);
       xd = madd(p, z, xd), yd = madd(q, z, yd);
     }
-    if (dim & 3) {
-      const p = loadTail(x + at, dim & 3), q = loadTail(y + at, dim & 3);
-      let z = loadTail(a + at, dim & 3);
-      xa = madd(p, z, xa), ya = madd(q, z, ya), z = loadTail(b + at, dim & 3);
-      xb = madd(p, z, xb), yb = madd(q, z, yb), z = loadTail(c + at, dim & 3);
-      xc = madd(p, z, xc), yc = madd(q, z, yc), z = loadTail(d + at, dim & 3);
+    if (rest) {
+      const p = loadTail(x + whole, rest), q = loadTail(y + whole, rest);
+      let z = loadTail(a + whole, rest);
+      xa = madd(p, z, xa), ya = madd(q, z, ya), z = loadTail(b + whole, rest);
+      xb = madd(p, z, xb), yb = madd(q, z, yb), z = loadTail(c + whole, rest);
+      xc = madd(p, z, xc), yc = madd(q, z, yc), z = loadTail(d + whole, rest);
       xd = madd(p, z, xd), yd = madd(q, z, yd);
     }
     storeFour(scoresX, f32x4.mul(scale, sumsOf(xa, xb, xc, xd)), left);
     storeFour(scoresY, f32x4.mul(scale, sumsOf(ya, yb, yc, yd)), left);
   }
+}
+
+/** The address at place i of a list; past its end the last one stands in. */
+@inline
+function rowAt(rows: usize, i: u32, left: u32): usize {
+  return load<u32>(rows + (min(i, left) << 2));
 }
 
 /** The sum of the lanes of each. */

@@ -9,7 +9,7 @@
 // The top group comes first. Its softmax gives every gate, so that the walk over earlier blocks has
 // nothing to rescale: each block adds gate · softmax(logits) · values and is done.
 
-import { BLIND, blockAt, Chunk, chunkAt, countsOf, Sight, sightAt } from "./block_plan";
+import { BLIND, Sight, sightAt } from "./block_plan";
 import {
   eights,
   foreignCount,
@@ -21,7 +21,8 @@ import {
   TILE,
 } from "./landmark_job";
 import { findPacked, Packed } from "./landmark_pack";
-import { clear, rowScale, rowSoftmax, topSoftmax } from "./row_softmax";
+import { clear, rowScale, topSoftmax } from "./row_softmax";
+import { scoreTile } from "./score_tile";
 import { tile as product } from "./tile";
 
 @unmanaged
@@ -92,12 +93,13 @@ export function beginTile(job: Job, tile: Tile, b: u32, h: u32, t: u32): void {
   clear(tile.out, tile.out + tile.count * tile.row);
 }
 
-/** rows [count, D] = factor · what lies at `from`, `step` bytes from row to row. */
+/** rows [count, D] = factor · what lies `step` bytes apart; zeros fill up the last group. */
 export function loadRows(tile: Tile, from: usize, step: usize, factor: f32, rows: usize): void {
   for (let r: u32 = 0; r < tile.count; r++, from += step, rows += tile.row) {
     memory.copy(rows, from, tile.row);
     rowScale(rows, tile.dim, factor);
   }
+  clear(rows, rows + (GROUP - 1 - (tile.count - 1) % GROUP) * tile.row);
 }
 
 /** What the tile's query r sees. */
@@ -107,9 +109,8 @@ export function sightOf(job: Job, tile: Tile, r: u32): Sight {
   return sightAt(job.plan, tile.planRow, job.keys - job.queries + tile.t + r);
 }
 
-/** scores [rows, 8 · panels] = q [rows, D] · panels. */
+/** scores [GROUP, 8 · count] = q [GROUP, D] · panels. */
 export function scorePanels(
-  rows: u32,
   dim: u32,
   q: usize,
   panels: usize,
@@ -117,9 +118,8 @@ export function scorePanels(
   scores: usize,
   scoresRow: u32,
 ): void {
-  const row = dim << 2, panelBytes = dim << 5;
-  for (; count > 0; count--, panels += panelBytes, scores += 32) {
-    product(rows, 8, dim, q, row, 4, panels, 32, scores, scoresRow, false);
+  for (; count > 0; count--, panels += dim << 5, scores += 32) {
+    scoreTile(dim, q, dim << 2, panels, 32, scores, scoresRow);
   }
 }
 
@@ -153,24 +153,41 @@ export function topGroup(job: Job, tile: Tile, r: u32): void {
   }
   if (start == BLIND) start = first = 0; // nobody sees anything
 
-  const base = start & ~7, foreign = eights(tile.foreign), panelBytes = dim << 2;
+  const base = start & ~7, foreign = eights(tile.foreign);
   const q = tile.q + r * tile.row, gates = tile.gates + r * tile.gatesRow;
   const scores = tile.scores, own = scores + (foreign << 2);
-  scorePanels(rows, dim, q, packed.foreignKeys, foreign >> 3, scores, tile.scoresRow);
+  scorePanels(dim, q, packed.foreignKeys, foreign >> 3, scores, tile.scoresRow);
   scorePanels(
-    rows, dim, q, packed.keys + base * panelBytes, (eights(end) - base) >> 3, own, tile.scoresRow,
+    dim,
+    q,
+    packed.keys + base * tile.row,
+    (eights(end) - base) >> 3,
+    own,
+    tile.scoresRow,
   );
   first &= ~7;
   scorePanels(
-    rows, dim, q, packed.landmarks + first * panelBytes, (eights(last) - first) >> 3,
-    gates + ((tile.chosen + first) << 2), tile.gatesRow,
+    dim,
+    q,
+    packed.landmarks + first * tile.row,
+    (eights(last) - first) >> 3,
+    gates + ((tile.chosen + first) << 2),
+    tile.gatesRow,
   );
-  for (let i: u32 = 0; i < rows; i++) topRow(job, tile, r + i, scores + i * tile.scoresRow, base, end);
+  for (let i: u32 = 0; i < rows; i++) {
+    topRow(job, tile, r + i, scores + i * tile.scoresRow, base, end);
+  }
 
   const out = tile.out + r * tile.row;
   addValues(rows, tile.foreign, scores, tile.scoresRow, packed.foreignValues, dim, out);
   addValues(
-    rows, end - base, own, tile.scoresRow, packed.values + base * tile.row, dim, out,
+    rows,
+    end - base,
+    own,
+    tile.scoresRow,
+    packed.values + base * tile.row,
+    dim,
+    out,
   );
 }
 
@@ -178,7 +195,9 @@ export function topGroup(job: Job, tile: Tile, r: u32): void {
 function topRow(job: Job, tile: Tile, r: u32, foreign: usize, base: u32, end: u32): void {
   const sight = sightOf(job, tile, r), own = foreign + (eights(tile.foreign) << 2);
   const chosen = tile.gates + r * tile.gatesRow;
-  const top = job.top ? job.top + (((tile.b * job.queries + tile.t + r) * job.heads + tile.h) << 2) : 0;
+  const top = job.top
+    ? job.top + (((tile.b * job.queries + tile.t + r) * job.heads + tile.h) << 2)
+    : 0;
   if (sight.ownStart == BLIND) {
     clear(foreign, own + ((end - base) << 2));
     clear(chosen, chosen + (tile.chosen << 2));
@@ -190,53 +209,18 @@ function topRow(job: Job, tile: Tile, r: u32, foreign: usize, base: u32, end: u3
   const seen = own + ((sight.ownStart - base) << 2), seenCount = sight.ownEnd - sight.ownStart;
 
   const lse = topSoftmax(
-    foreign, tile.foreign, chosen, job.chosen, blocks, blockCount, seen, seenCount,
+    foreign,
+    tile.foreign,
+    chosen,
+    job.chosen,
+    blocks,
+    blockCount,
+    seen,
+    seenCount,
   );
   clear(own, seen);
   clear(seen + (seenCount << 2), own + ((end - base) << 2));
   if (top) store<f32>(top, lse);
-}
-
-/** What queries r … of the tile read in the earlier blocks of a chunk. */
-export function chunkGroup(job: Job, tile: Tile, chunk: Chunk, r: u32): void {
-  const rows = min(GROUP, tile.count - r), base = chunk.start;
-  if (!anySees(job, tile, chunk, r, rows)) return;
-  scorePanels(
-    rows, tile.dim, tile.q + r * tile.row, tile.packed.keys + base * tile.row,
-    (eights(chunk.end) - base) >> 3, tile.scores, tile.scoresRow,
-  );
-  let scores = tile.scores;
-  for (let i: u32 = 0; i < rows; i++, scores += tile.scoresRow) chunkRow(job, tile, chunk, r + i, scores);
-  addValues(
-    rows, chunk.end - base, tile.scores, tile.scoresRow, tile.packed.values + base * tile.row,
-    tile.dim, tile.out + r * tile.row,
-  );
-}
-
-/** Whether any of these queries sees a block of the chunk. */
-function anySees(job: Job, tile: Tile, chunk: Chunk, r: u32, rows: u32): bool {
-  for (let i: u32 = 0; i < rows; i++) {
-    const sight = sightOf(job, tile, r + i);
-    if (sight.ownStart == BLIND) continue;
-    if (max(sight.firstBlock, chunk.firstBlock) < min(sight.endBlock, chunk.endBlock)) return true;
-  }
-  return false;
-}
-
-/** Logits of a chunk to weights: gate · softmax in every block the query sees, 0 elsewhere. */
-function chunkRow(job: Job, tile: Tile, chunk: Chunk, r: u32, scores: usize): void {
-  const sight = sightOf(job, tile, r);
-  const gates = tile.gates + r * tile.gatesRow + (tile.chosen << 2);
-  const end: u32 = sight.ownStart == BLIND ? 0 : min(sight.endBlock, chunk.endBlock);
-  let done = scores;
-  for (let n = max(sight.firstBlock, chunk.firstBlock); n < end; n++) {
-    const block = blockAt(job.plan, tile.planRow, n);
-    const from = scores + ((block.start - chunk.start) << 2);
-    clear(done, from);
-    rowSoftmax(from, block.end - block.start, load<f32>(gates + (n << 2)));
-    done = scores + ((block.end - chunk.start) << 2);
-  }
-  clear(done, scores + ((chunk.end - chunk.start) << 2));
 }
 
 /** Gives the tile's results away. */
@@ -251,13 +235,4 @@ export function endTile(job: Job, tile: Tile): void {
 /** Whether a part takes tile i of some head: in turns, that change sides from head to head. */
 export function takes(part: u32, parts: u32, head: u32, i: u32, tiles: u32): bool {
   return (head * tiles + (head & 1 ? tiles - 1 - i : i)) % parts == part;
-}
-
-/** Earlier blocks, chunk by chunk, while the chunk's keys and values are at hand. */
-export function walkChunks(job: Job, tile: Tile): void {
-  const chunks = countsOf(job.plan, tile.planRow).chunks;
-  for (let c: u32 = 0; c < chunks; c++) {
-    const chunk = chunkAt(job.plan, tile.planRow, c);
-    for (let r: u32 = 0; r < tile.count; r += GROUP) chunkGroup(job, tile, chunk, r);
-  }
 }

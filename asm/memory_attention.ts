@@ -9,6 +9,7 @@
 // A chosen block is an earlier block; its last key gates it, and that key's value is never used.
 
 import { BLIND } from "./block_plan";
+import { walkChunks } from "./landmark_chunks";
 import { GROUP, Job, TILE } from "./landmark_job";
 import { chosenPlace, pieceKeys, pieceValues, slotQuery } from "./landmark_rows";
 import {
@@ -21,10 +22,9 @@ import {
   takes,
   Tile,
   topGroup,
-  walkChunks,
 } from "./landmark_tile";
 import { clear, rowSoftmax } from "./row_softmax";
-import { tile as product } from "./tile";
+import { scoreTile } from "./score_tile";
 
 export function memoryAttention(part: u32, parts: u32, job: Job): void {
   const tile = layTile(job, job.work + part * job.workBytes);
@@ -58,10 +58,13 @@ function gatePiece(job: Job, tile: Tile, r: u32): void {
   loadSlot(job, tile, r);
   const size = job.blockSize, landmark = pieceKeys(job, pieceOf(job, tile, r)) + ((size - 1) << 2);
   for (let i: u32 = 0; i < tile.count; i += GROUP) {
-    product(
-      min(GROUP, tile.count - i), 1, tile.dim, tile.slotQ + i * tile.row, tile.row, 4,
-      landmark, size << 2, tile.gates + i * tile.gatesRow + (r << 2), tile.gatesRow, false,
-    );
+    const q = tile.slotQ + i * tile.row;
+    // Of eight columns only the first is the landmark's.
+    scoreTile(tile.dim, q, tile.row, landmark, size << 2, tile.scores, tile.scoresRow);
+    for (let j: u32 = 0; j < GROUP; j++) {
+      const gate = tile.gates + (i + j) * tile.gatesRow + (r << 2);
+      store<f32>(gate, load<f32>(tile.scores + j * tile.scoresRow));
+    }
   }
 }
 
@@ -69,19 +72,15 @@ function gatePiece(job: Job, tile: Tile, r: u32): void {
 function readPiece(job: Job, tile: Tile, r: u32): void {
   loadSlot(job, tile, r);
   const size = job.blockSize, piece = pieceOf(job, tile, r), keys = pieceKeys(job, piece);
+  const scores = tile.scores, scoresRow = tile.scoresRow;
   for (let i: u32 = 0; i < tile.count; i += GROUP) {
     const rows = min(GROUP, tile.count - i), q = tile.slotQ + i * tile.row;
-    for (let m: u32 = 0; m < size - 1; m += 8) {
-      product(
-        rows, min(8, size - m), tile.dim, q, tile.row, 4, keys + (m << 2), size << 2,
-        tile.scores + (m << 2), tile.scoresRow, false,
-      );
+    for (let at: u32 = 0; at < (size - 1) << 2; at += 32) {
+      scoreTile(tile.dim, q, tile.row, keys + at, size << 2, scores + at, scoresRow);
     }
-    for (let j: u32 = 0; j < rows; j++) weighPiece(job, tile, i + j, r, tile.scores + j * tile.scoresRow);
-    addValues(
-      rows, size - 1, tile.scores, tile.scoresRow, pieceValues(job, piece), tile.dim,
-      tile.out + i * tile.row,
-    );
+    for (let j: u32 = 0; j < rows; j++) weighPiece(job, tile, i + j, r, scores + j * scoresRow);
+    const out = tile.out + i * tile.row;
+    addValues(rows, size - 1, scores, scoresRow, pieceValues(job, piece), tile.dim, out);
   }
 }
 

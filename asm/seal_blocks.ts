@@ -63,7 +63,9 @@ function turn(piece: usize, blockSize: u32, dim: u32, out: usize, half: bool): v
     }
     for (let d = evenD; d < dim; d++) turnColumn(piece, m, m + 4, d, dim, out + d * row, half);
   }
-  for (let d: u32 = 0; d < dim; d++) turnColumn(piece, evenM, blockSize, d, dim, out + d * row, half);
+  for (let d: u32 = 0; d < dim; d++) {
+    turnColumn(piece, evenM, blockSize, d, dim, out + d * row, half);
+  }
 }
 
 /** Four rows of four numbers, from a number of the piece on, to four columns. */

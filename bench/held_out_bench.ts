@@ -7,7 +7,7 @@
  * The model starts every row without a context; the 5-gram always has one.
  */
 import { landmarkMechanism } from "../src/attention/landmark.ts";
-import { openCpuDevice } from "../src/device/cpu/cpu_device.ts";
+import { openDevice } from "../src/device/open.ts";
 import { parseConfig } from "../src/model/config.ts";
 import { ropeFrequencies } from "../src/model/rope_scaling.ts";
 import { byteTokenizer } from "../src/model/tokenizer/byte_tokenizer.ts";
@@ -36,7 +36,7 @@ const mechanism = landmarkMechanism({ ...config, frequencies: ropeFrequencies(co
 const rival = nGramBits(corpus, sequenceLength(recipe.length, mechanism.marker));
 console.log(`5-gram  ${rival.toFixed(4)} bits per byte`);
 
-using device = await openCpuDevice();
+using device = await openDevice({ device: "cpu" });
 const start = { config, weights: initialWeights(config, recipe.seed) };
 using trainer = createTrainer({ device, recipe, config, mechanism, corpus, encode, start });
 let bits = Infinity;

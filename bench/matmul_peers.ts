@@ -18,7 +18,7 @@ import { openJax } from "./peers/jax_matmul.ts";
 import { openOnnx } from "./peers/onnx_matmul.ts";
 import type { Peer, Product } from "./peers/peer.ts";
 
-/** Operations a round is made of, and before it those that warm up (engines optimize as code runs). */
+/** Operations of a round; the first one only warms up (engines optimize as code runs). */
 const ROUND_OPERATIONS = 1e8;
 /** Largest difference from our own result that still is the same product, for inputs of ±0.5. */
 const SAME = 1e-3;
@@ -34,11 +34,13 @@ const threads = Number(options.threads);
 const rounds = Number(options.rounds);
 
 const peers: Peer[] = [];
+/** Why one could not run, by its name. */
+const refusals = new Map<string, string>();
 for (const open of [openCairn, openOnnx, openJax]) {
   try {
     peers.push(await open(threads));
   } catch (error) {
-    console.log(`${open.name}: cannot run: ${error}`);
+    refusals.set(open.name, String(error));
   }
 }
 console.log(`f32 products m×n×k, GFLOP/s, medians of ${rounds} rounds, threads ${threads}`);
@@ -48,6 +50,7 @@ for (const [group, shapes] of Object.entries(MATMUL_SHAPES)) {
   console.log(group);
   for (const shape of shapes) printRow(`  ${shapeName(shape)}`, await measure(shape));
 }
+for (const [name, reason] of refusals) console.log(`${name} cannot run: ${reason}`);
 // Peers leave workers running.
 Deno.exit(0);
 
@@ -55,7 +58,7 @@ function printRow(title: string, cells: readonly string[]): void {
   console.log(title.padEnd(30) + cells.map((cell) => cell.padStart(24)).join(""));
 }
 
-/** GFLOP/s of each peer, or why there is no number. */
+/** GFLOP/s of each peer, or a word where there is no number. */
 async function measure(shape: MatmulShape): Promise<string[]> {
   const { a: aShape, b: bShape } = inputShapes(shape);
   const [a, b] = [random(aShape), random(bShape)];
@@ -64,7 +67,7 @@ async function measure(shape: MatmulShape): Promise<string[]> {
   const times = products.map((): number[] => []);
   for (let round = 0; round <= rounds; round++) {
     for (const [i, product] of products.entries()) {
-      if (product instanceof Error) continue;
+      if (!product) continue;
       const start = performance.now();
       await product.run(count);
       if (round > 0) times[i].push((performance.now() - start) / count);
@@ -72,7 +75,7 @@ async function measure(shape: MatmulShape): Promise<string[]> {
   }
   const wrong = await Promise.all(products.map((product) => differs(product, products[0])));
   return products.map((product, i) => {
-    if (product instanceof Error) return product.message.slice(0, 22);
+    if (!product) return "–";
     product[Symbol.dispose]();
     return wrong[i] ? "wrong" : (operations(shape) / median(times[i]) / 1e6).toFixed(1);
   });
@@ -83,16 +86,17 @@ async function prepare(
   shape: MatmulShape,
   a: Float32Array<ArrayBuffer>,
   b: Float32Array<ArrayBuffer>,
-): Promise<Product | Error> {
+): Promise<Product | undefined> {
   try {
     return await peer.prepare(shape, a, b);
   } catch (error) {
-    return error instanceof Error ? error : new Error(String(error));
+    refusals.set(peer.name, String(error));
+    return undefined;
   }
 }
 
-async function differs(product: Product | Error, other: Product | Error): Promise<boolean> {
-  if (product instanceof Error || other instanceof Error) return false;
+async function differs(product: Product | undefined, other: Product | undefined): Promise<boolean> {
+  if (!product || !other) return false;
   const [x, y] = [await product.read(), await other.read()];
   for (let i = 0; i < y.length; i++) if (!(Math.abs(x[i] - y[i]) <= SAME)) return true;
   return x.length !== y.length;

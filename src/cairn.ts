@@ -30,10 +30,15 @@ export interface OpenOptions extends Omit<OpenDeviceOptions, "device"> {
 
 /** An open model on a device. */
 export interface Cairn extends Disposable {
+  /** What the model looks like. */
   readonly config: ModelConfig;
+  /** Text to ids and back. */
   readonly tokenizer: Tokenizer;
+  /** Where it runs; `info` says what was taken. */
   readonly device: Device;
+  /** Its weights, on the device. */
   readonly model: Model;
+  /** How it looks back. */
   readonly mechanism: Mechanism;
   /** A session that has read nothing. @throws {RangeError} If an option is out of range. */
   session(options?: MemoryOptions): Session;

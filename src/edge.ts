@@ -40,7 +40,7 @@ export interface EdgeOptions {
   budgetBytes?: number;
   /** The layers that remember: fewer hold more text. @default {the model's} */
   memoryLayers?: readonly number[];
-  /** @default {64} */
+  /** Tokens of an answer, at most. @default {64} */
   maxTokens?: number;
 }
 
@@ -56,6 +56,7 @@ export interface EdgeHandler {
 
 /** How much text a handler holds. */
 export interface EdgeCapacity {
+  /** What everything may take together. */
   readonly budgetBytes: number;
   /** That a token costs: keys and values as f16 in the layers that remember, and landmarks. */
   readonly bytesPerToken: number;
@@ -66,8 +67,8 @@ export interface EdgeCapacity {
 const BUDGET_BYTES = 128e6;
 /** The cache of blocks that are being read. */
 const CACHE_BYTES = 4 * 2 ** 20;
-/** Code, the kernels' work areas, and above all garbage that the engine has not collected yet. */
-const RESERVE_BYTES = 70e6;
+/** Code, the kernels' work areas, and garbage that the engine has not collected yet. */
+const RESERVE_BYTES = 64e6;
 const MAX_TOKENS = 64;
 
 /** A model that is open, and what its memory may be. */

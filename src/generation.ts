@@ -7,13 +7,13 @@ import { stopText } from "./stop_text.ts";
 
 /** Options of `Session.generate`. */
 export interface GenerateOptions {
-  /** @default {256} */
+  /** Ends after so many. @default {256} */
   maxTokens?: number;
   /** 0 takes the likeliest token. @default {0} */
   temperature?: number | undefined;
-  /** @default {Infinity} */
+  /** Picks among the so many likeliest. @default {Infinity} */
   topK?: number | undefined;
-  /** @default {1} */
+  /** Picks among the likeliest that together have this probability. @default {1} */
   topP?: number | undefined;
   /** For the same tokens again, if the temperature is not 0. */
   seed?: number | undefined;
@@ -23,6 +23,7 @@ export interface GenerateOptions {
   remember?: boolean;
   /** Say which blocks were read. @default {true} */
   trace?: boolean;
+  /** Ends the generation with its reason. */
   signal?: AbortSignal | undefined;
 }
 

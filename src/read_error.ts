@@ -4,10 +4,12 @@
  * used: reading can go on from there.
  */
 export class ReadError extends Error {
+  /** "ReadError". */
   override name = "ReadError";
   /** Tokens of this call that were read and are remembered, landmarks aside. */
   readonly tokensRead: number;
 
+  /** Tells what stopped the read. */
   constructor(tokensRead: number, cause: unknown) {
     const problem = cause instanceof Error ? cause.message : String(cause);
     super(`Cannot read on after ${tokensRead} tokens, which are remembered: ${problem}`, { cause });

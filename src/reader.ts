@@ -2,7 +2,7 @@ import type { BlocksRead, Marker, State } from "./attention/mechanism.ts";
 import { type Device, sizeOf, type Tensor } from "./device/device.ts";
 import { eagerOps, type Ops } from "./device/ops.ts";
 import type { Turns } from "./memory/turns.ts";
-import { hiddenStates, logitsOf, type Model } from "./model/transformer.ts";
+import { hiddenStates, logitsOf, type Model, rememberOnly } from "./model/transformer.ts";
 
 /** What readers of one memory share. */
 export interface ReaderParts {
@@ -144,8 +144,14 @@ async function pass(
   using step = state.step(tokens.length, { purpose, trace });
   using ops = eagerOps(device);
   const ids = ops.input([tokens.length], { dtype: "i32", data: tokens });
-  const hidden = await hiddenStates(ops, model, ids, step.attend);
-  const logits = await readLogits(ops, model, hidden, wanted);
+  let logits: Float32Array = new Float32Array();
+  if (wanted.length === 0) await rememberOnly(ops, model, ids, step);
+  else {logits = await readLogits(
+      ops,
+      model,
+      await hiddenStates(ops, model, ids, step.attend),
+      wanted,
+    );}
   await step.commit();
   return { logits, blocks: step.reads };
 }

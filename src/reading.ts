@@ -12,12 +12,15 @@ export interface ReadProgress {
   readonly tokens: number;
   /** Tokens in all, if that is known. */
   readonly total: number | undefined;
+  /** Since the call began. */
   readonly tokensPerSecond: number;
 }
 
 /** Options of {@linkcode Session.read}. */
 export interface ReadOptions {
+  /** Ends the read at the next border. */
   signal?: AbortSignal | undefined;
+  /** Called behind every chunk. */
   onProgress?: ((progress: ReadProgress) => void) | undefined;
 }
 
@@ -25,13 +28,17 @@ export interface ReadOptions {
 export interface ReadStats {
   /** Tokens read by this call, landmarks aside. */
   readonly tokens: number;
+  /** The three below together. */
   readonly elapsedMs: number;
-  /** Time spent looking for blocks, bringing them to the device, and all the rest. */
+  /** Time spent looking for blocks. */
   readonly scanMs: number;
+  /** Time spent bringing blocks to the device. */
   readonly readMs: number;
+  /** All other time: the model itself, mostly. */
   readonly restMs: number;
-  /** Blocks that went to the file, and that were forgotten, during this call. */
+  /** Blocks that went from the host to the file during this call. */
   readonly demotedBlocks: number;
+  /** Blocks that were forgotten during this call. */
   readonly evictedBlocks: number;
   /** What the session holds now. */
   readonly memory: StateUsage;

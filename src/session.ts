@@ -48,6 +48,7 @@ export interface Session extends Disposable {
   generate(prompt: string, options?: GenerateOptions): AsyncGenerator<Piece, void, void>;
   /** A session that goes on from here alone, as soon as the calls before are done. */
   fork(): Promise<Session>;
+  /** What the session holds now. */
   inspect(): Inspection;
   /** Bytes that reading so many more tokens would need beyond the budget. */
   missingBytes(tokens: number): number;

@@ -73,6 +73,10 @@ export function beginStep(parts: StateParts, frame: Frame, count: number, ties: 
       if (read) reads.push(read);
       return out;
     },
+    remember(layer, k, v) {
+      check();
+      append(parts, frame, tokens, { layer, k, v });
+    },
     async commit() {
       check();
       if (count < room) {

@@ -18,9 +18,13 @@ export type Attend = (
 
 /** The heads a mechanism works with, and how positions turn them. */
 export interface HeadShape {
+  /** L. */
   readonly layers: number;
+  /** H, query heads. */
   readonly heads: number;
+  /** G, key/value heads. */
   readonly kvHeads: number;
+  /** D. */
   readonly headDim: number;
   /** Angle per position of each pair, f64 [D/2] (see `ropeFrequencies`). */
   readonly frequencies: Float64Array;
@@ -28,12 +32,15 @@ export interface HeadShape {
 
 /** A token that the mechanism puts into every text, at positions every − 1, 2·every − 1, … */
 export interface Marker {
+  /** Its id. */
   readonly token: number;
+  /** M: it is the last of so many tokens. */
   readonly every: number;
 }
 
 /** What a mechanism can do. */
 export interface Capabilities {
+  /** No token sees a later one. */
   readonly causal: boolean;
   /** The state does not grow with what was read. */
   readonly boundedState: boolean;
@@ -43,6 +50,7 @@ export interface Capabilities {
 
 /** Rows of equal length, read at once, as training does. */
 export interface Batch {
+  /** B. */
   readonly rows: number;
   /** Tokens a row, markers included. */
   readonly length: number;
@@ -64,16 +72,19 @@ export interface Negatives {
 
 /** Attention over a whole batch, with what it holds on the device. */
 export interface BatchAttention extends Disposable {
+  /** What the transformer calls, layer by layer. */
   readonly attend: Attend;
 }
 
 /** Which blocks a step read in one layer, by their numbers in the text. */
 export interface BlocksRead {
+  /** Which layer read. */
   readonly layer: number;
   /** T, or 1 where all tokens read the same. */
   readonly rows: number;
   /** H, or 1 where all heads read the same. */
   readonly heads: number;
+  /** Blocks for each of them. */
   readonly k: number;
   /** i32 [rows, heads, k], by time. */
   readonly numbers: Int32Array;
@@ -81,8 +92,12 @@ export interface BlocksRead {
 
 /** One call's worth of tokens going through the layers. Nothing is remembered before `commit`. */
 export interface Step extends Disposable {
+  /** T, its tokens. */
   readonly count: number;
+  /** What the transformer calls, layer by layer. */
   readonly attend: Attend;
+  /** Appends a layer's keys and values f32 [T, G, D] where nobody needs what the tokens see. */
+  remember(layer: number, k: Tensor, v: Tensor): void;
   /** What was read so far, by layer, if the step was begun with `trace`. */
   readonly reads: readonly BlocksRead[];
   /** Remembers what was read. A step that is not committed leaves no trace. */
@@ -99,21 +114,29 @@ export interface StateUsage {
   readonly landmarkBytes: number;
   /** The device's cache of blocks. */
   readonly poolBytes: number;
+  /** Blocks in the host's memory. */
   readonly hostBytes: number;
+  /** Blocks in a file. */
   readonly fileBytes: number;
+  /** The table of blocks. */
   readonly tableBytes: number;
   /** What a token that is read costs for good. */
   readonly bytesPerToken: number;
+  /** Blocks that went from the host to the file. */
   readonly demotedBlocks: number;
+  /** Blocks that were forgotten. */
   readonly evictedBlocks: number;
-  /** Time spent looking for blocks, and bringing them to the device. */
+  /** Time spent looking for blocks. */
   readonly scanMs: number;
+  /** Time spent bringing blocks to the device. */
   readonly readMs: number;
 }
 
 /** A state on its way to or from a file: what it is, then its numbers in records. */
 export interface SavedState {
+  /** JSON. */
   readonly about: Readonly<Record<string, unknown>>;
+  /** In an order that `about` gives a meaning to. */
   readonly records: AsyncIterable<Uint8Array>;
 }
 
@@ -127,6 +150,7 @@ export interface State extends Disposable {
   readonly length: number;
   /** Bytes that this state holds, shared ones included. */
   readonly bytes: number;
+  /** The same by kind. */
   readonly usage: StateUsage;
   /** Begins to append `count` tokens. @throws {RangeError} If `count` is more than `room`. */
   step(count: number, options?: StepOptions): Step;
@@ -148,6 +172,7 @@ export interface StepOptions {
 
 /** What states are made with. */
 export interface StateOptions extends MemoryOptions {
+  /** Makes the table of blocks. */
   readonly bookkeeping: Bookkeeping;
   /** Needed for a file tier. */
   readonly files?: Files | undefined;
@@ -155,8 +180,11 @@ export interface StateOptions extends MemoryOptions {
 
 /** One way for a transformer to look back. */
 export interface Mechanism {
+  /** What it is called. */
   readonly name: string;
+  /** What it can do. */
   readonly capabilities: Capabilities;
+  /** What it puts into every text, if anything. */
   readonly marker: Marker | undefined;
   /** Attention over whole rows, for training and for dense evaluation. */
   batch(device: Device, batch: Batch): BatchAttention;

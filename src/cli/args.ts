@@ -47,8 +47,8 @@ export function choice<Word extends string>(
   fallback: Word,
 ): Option<Word> {
   return {
-    help,
-    hint: words.join("|"),
+    help: `${help}: ${words.slice(0, -1).join(", ")} or ${words.at(-1)}`,
+    hint: "WORD",
     fallback,
     read(value, name) {
       const word = words.find((word) => word === value);
@@ -188,7 +188,7 @@ function wrongValue(name: string, right: string, value: string): UsageError {
 /** The name that differs from `word` in the fewest letters, if that is few. */
 export function nearest(word: string, names: readonly string[]): string | undefined {
   let best: string | undefined;
-  let least = Math.max(1, Math.floor(word.length / 3)) + 1;
+  let least = Math.max(2, Math.floor(word.length / 3)) + 1;
   for (const name of names) {
     const distance = editDistance(word, name);
     if (distance < least) [best, least] = [name, distance];

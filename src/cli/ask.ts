@@ -12,6 +12,7 @@ const OPTIONS = {
   file: text("TEXT", "a text to read, UTF-8"),
   memory: text("SNAPSHOT", "a memory that was saved: nothing is read again"),
   save: text("SNAPSHOT", "keep the memory, for --memory"),
+  stop: text("TEXT", "where the answer ends", "\n"),
   ...MEMORY_OPTIONS,
   ...SAMPLING_OPTIONS,
 };
@@ -26,7 +27,7 @@ export const ask: Command = command({
   summary: "Reads a text, answers a question, and shows which blocks were read.",
   usage: "(--file TEXT | --memory SNAPSHOT) QUESTION",
   details:
-    "The answer goes on where the question ends. The embedded model knows questions such as\n" +
+    "The answer goes on where the question ends. The embedded model knows questions such as " +
     '"What is the pass key? The pass key is"; docs/commands.md lists them.',
   options: OPTIONS,
   examples: [
@@ -49,10 +50,8 @@ export const ask: Command = command({
     using session = await remember(cairn, values, context);
     if (values.save !== undefined) await session.save(values.save);
     const { terminal } = context;
-    const layers = values["memory-layers"] ?? cairn.config.memoryLayers;
-    const { blockSize } = cairn.config;
     const sampling = samplingOptions(values, terminal.signal);
-    const answered = await answerOf(session, question, { ...sampling, layers, blockSize });
+    const answered = await answerOf(cairn, session, question, { ...sampling, stop: values.stop });
     if (values.json) terminal.out(`${JSON.stringify(asJson(question, answered))}\n`);
     else await show(cairn, answered, values, context);
   },
@@ -78,21 +77,21 @@ async function remember(cairn: Cairn, values: AskValues, context: Context): Prom
 
 async function show(
   cairn: Cairn,
-  { text, counts, blocks }: Answered,
+  { text, counts, blocks, lastFrom }: Answered,
   values: AskValues,
   { terminal, files }: Context,
 ): Promise<void> {
   terminal.out(`${text.trim()}\n`);
   if (blocks === 0) return;
-  terminal.out(drawReads(terminal, counts, { blocks }));
+  terminal.out(drawReads(terminal, counts, { blocks, lastFrom }));
   if (values.file === undefined) return;
   const quotes = await quoteBlocks(fileText(files, values.file), cairn.tokenizer, {
     blockSize: cairn.config.blockSize,
-    blocks: counts.top(QUOTES).map(({ block }) => block),
+    blocks: counts.top(QUOTES, lastFrom).map(({ block }) => block),
   });
   terminal.out(quoteReads(terminal, counts, quotes));
 }
 
-function asJson(question: string, { text, ids, counts, blocks, seconds }: Answered) {
-  return { question, answer: text, ids, blocks, mostRead: counts.top(10), seconds };
+function asJson(question: string, { text, ids, counts, blocks, lastFrom, seconds }: Answered) {
+  return { question, answer: text, ids, blocks, mostRead: counts.top(10, lastFrom), seconds };
 }

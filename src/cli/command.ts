@@ -29,11 +29,7 @@ export interface Context {
 
 /** Options that every command takes. */
 const COMMON = {
-  device: choice(
-    ["auto", "cpu", "gpu", "reference"],
-    "where to compute; auto takes the fastest",
-    "auto",
-  ),
+  device: choice(["auto", "cpu", "gpu", "reference"], "where to compute", "auto"),
   threads: number("threads of the CPU device (default: one a core)", { least: 1, most: 64 }),
   model: text("FOLDER", "a model's folder (default: the embedded model)"),
   json: flag("results as JSON on standard output"),
@@ -114,23 +110,37 @@ function helpText(
   const bold = (text: string): string => paint(terminal, "bold", text);
   const usage = `cairn ${spec.name} ${spec.usage}`.trimEnd();
   const lines = [`${spec.summary}`, "", `${bold("Usage:")} ${usage}`, ""];
-  if (spec.details) lines.push(spec.details, "");
-  lines.push(bold("Options:"), ...optionLines(options), "", bold("Examples:"));
+  if (spec.details) lines.push(...wrap(spec.details, terminal.columns), "");
+  lines.push(bold("Options:"), ...optionLines(options, terminal.columns));
+  lines.push("", bold("Examples:"));
   for (const [line, meaning] of spec.examples) {
     lines.push(`  ${paint(terminal, "dim", `# ${meaning}`)}`, `  cairn ${line}`);
   }
   return lines.join("\n") + "\n";
 }
 
-function optionLines(options: Options): string[] {
+function optionLines(options: Options, columns: number): string[] {
   const names = Object.entries(options).map(([name, { hint }]) =>
     hint === undefined ? `--${name}` : `--${name} ${hint}`
   );
   const widest = Math.max(...names.map((name) => name.length));
+  const indent = " ".repeat(widest + 4);
   return Object.values(options).map((option: Option<unknown>, i) => {
     const preset = option.fallback === undefined || option.hint === undefined
       ? ""
-      : ` (default: ${option.fallback})`;
-    return `  ${names[i].padEnd(widest)}  ${option.help}${preset}`;
+      : ` (default: ${JSON.stringify(option.fallback).replaceAll(/["[\]]/g, "")})`;
+    const lines = wrap(option.help + preset, columns - indent.length);
+    return `  ${names[i].padEnd(widest)}  ${lines.join(`\n${indent}`)}`;
   });
+}
+
+/** Cuts a text between words into lines of at most so many letters. */
+function wrap(text: string, columns: number): string[] {
+  const lines = [""];
+  for (const word of text.split(" ")) {
+    const line = lines.at(-1)!;
+    if (line !== "" && line.length + 1 + word.length > columns) lines.push(word);
+    else lines[lines.length - 1] = line === "" ? word : `${line} ${word}`;
+  }
+  return lines;
 }

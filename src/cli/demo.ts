@@ -9,7 +9,7 @@ import { drawReads } from "./reads.ts";
 import { facts, grouped, paint, plural, type Terminal } from "./terminal.ts";
 
 /** As much of the book as two cores read in well under a minute. */
-const LETTERS = 150_000;
+const LETTERS = 110_000;
 
 const OPTIONS = {
   letters: number("how much of the book to read", { least: 2000 }, LETTERS),
@@ -23,7 +23,7 @@ export const demo: Command = command({
   summary: "Hides a pass key in a book, reads the book, and asks for the key.",
   usage: "",
   details:
-    "The book is Newton's Opticks. The key stands at a random depth; the drawing shows which\n" +
+    "The book is Newton's Opticks. The key stands at a random depth; the drawing shows which " +
     "blocks each head of each layer read while it answered.",
   options: OPTIONS,
   examples: [["demo", "the first part of the book"], ["demo --all --seed 7", "the whole book"]],
@@ -37,15 +37,10 @@ export const demo: Command = command({
     if (!values.json) terminal.out(introduction(hidden, place, cairn.config.blockSize, terminal));
     using session = cairn.session();
     const reading = await readWithProgress(session, hidden.text, { terminal });
-    const { blockSize, memoryLayers: layers } = cairn.config;
+    const { question } = hidden;
     const { signal } = terminal;
-    const answered = await answerOf(session, `\n${hidden.question}`, {
-      maxTokens: MAX_TOKENS,
-      stop: "\n",
-      layers,
-      blockSize,
-      signal,
-    });
+    const options = { maxTokens: MAX_TOKENS, stop: "\n", signal };
+    const answered = await answerOf(cairn, session, question, options);
     const right = firstInteger(answered.text) === hidden.key;
     if (values.json) {
       const { seed, key, depth } = hidden;
@@ -125,7 +120,7 @@ function introduction(hidden: Hidden, place: Place, blockSize: number, terminal:
 function conclusion(
   { question }: Hidden,
   place: Place,
-  { text, counts, blocks }: Answered,
+  { text, counts, blocks, lastFrom }: Answered,
   right: boolean,
   terminal: Terminal,
 ): string {
@@ -133,5 +128,5 @@ function conclusion(
   const verdict = right ? paint(terminal, "green", "right") : paint(terminal, "red", "wrong");
   const mark = { ...place, label: "the pass key" };
   return `\n  ${question} ${answer}  (${verdict})\n` +
-    drawReads(terminal, counts, { blocks, mark });
+    drawReads(terminal, counts, { blocks, lastFrom, mark });
 }

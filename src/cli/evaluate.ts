@@ -17,7 +17,7 @@ export const evaluate: Command = command({
   name: "eval",
   summary: "Measures how well a text is foretold, by position and by what is looked at.",
   usage: "[--file TEXT]",
-  details: "chosen: blocks chosen among all. recent: the last K blocks. none: the tokens of the\n" +
+  details: "chosen: blocks chosen among all. recent: the last K blocks. none: the tokens of the " +
     "chunk alone. dense: no memory, but a window of the training length that slides by half.",
   options: {
     file: text("TEXT", "what to foretell, UTF-8 (default: Newton's Opticks)"),

@@ -14,7 +14,7 @@ export const inspect: Command = command({
   summary: "Says what a model, or a memory that was saved, is and holds.",
   usage: "[MODEL | SNAPSHOT]",
   details:
-    "Without a name, the embedded model. A snapshot is opened with the model that it belongs\n" +
+    "Without a name, the embedded model. A snapshot is opened with the model that it belongs " +
     "to: --model, or the embedded one.",
   options: {},
   examples: [

@@ -23,11 +23,11 @@ export const passkey: Command = command({
   summary: "Measures how often a hidden key is found, by length and depth.",
   usage: "",
   details:
-    "Three tasks: five digits in real text; the same beside four keys of other names; and the\n" +
+    "Three tasks: five digits in real text; the same beside four keys of other names; and the " +
     "test of the landmark paper. docs/commands.md says what is measured, and how.",
   options: {
     task: choice(["all", ...HAYSTACK_KINDS], "which task", "all"),
-    lengths: numbers("tokens of a prompt, landmarks included", { least: 1024 }, [4096]),
+    lengths: numbers("tokens of a prompt, landmarks included", { least: 2048 }, [4096]),
     prompts: number("questions for each task and length", { least: 1 }, 10),
     depths: number("columns of the table", { least: 1, most: 20 }, 5),
     seed: number("for the same prompts again", { least: 0 }, 1),

@@ -1,5 +1,6 @@
 /** Reading and answering, as commands show it. */
 
+import type { Cairn } from "../cairn.ts";
 import type { GenerateOptions } from "../generation.ts";
 import type { Session } from "../session.ts";
 import type { TextSource } from "../text_source.ts";
@@ -49,6 +50,8 @@ export interface Answered {
   readonly counts: ReadCounts;
   /** Blocks of the text when the question was asked. */
   readonly blocks: number;
+  /** The first of those that may be read without being chosen. */
+  readonly lastFrom: number;
   readonly seconds: number;
 }
 
@@ -67,29 +70,26 @@ export function samplingOptions(
   };
 }
 
-/** Options of {@linkcode answerOf}. */
-export interface AnswerOptions extends GenerateOptions {
-  /** The layers whose reads are counted. */
-  layers: readonly number[];
-  /** M. */
-  blockSize: number;
-}
-
-/** Asks a session, and counts what it reads for the answer. */
+/** Asks a session, on a line of its own, and counts what is read for the answer. */
 export async function answerOf(
+  { config }: Cairn,
   session: Session,
   question: string,
-  options: AnswerOptions,
+  options: GenerateOptions,
 ): Promise<Answered> {
   const start = performance.now();
-  const counts = countReads(options.layers);
-  const blocks = Math.floor(session.tokens / (options.blockSize - 1));
+  const counts = countReads();
+  const blocks = Math.floor(session.tokens / (config.blockSize - 1));
+  // Behind the section and the K blocks before it, once more as many: between blocks that score
+  // alike the later one is chosen.
+  const lastFrom = blocks - 2 * (config.chunk / config.blockSize + config.topBlocks);
+  const prompt = session.tokens === 0 ? question : `\n${question}`;
   let text = "";
   const ids: number[] = [];
-  for await (const piece of session.generate(question, options)) {
+  for await (const piece of session.generate(prompt, options)) {
     text += piece.text;
     ids.push(...piece.ids);
     counts.add(piece.blocks);
   }
-  return { text, ids, counts, blocks, seconds: (performance.now() - start) / 1000 };
+  return { text, ids, counts, blocks, lastFrom, seconds: (performance.now() - start) / 1000 };
 }

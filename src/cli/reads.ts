@@ -10,8 +10,8 @@ export interface ReadCounts {
   add(reads: readonly BlocksRead[]): void;
   /** One row a head; one a layer where there are more heads than fit on a screen. */
   rows(): StripRow[];
-  /** The blocks that were read most often, best first. */
-  top(count: number): { block: number; reads: number }[];
+  /** The blocks below `before` that were read most often, best first. */
+  top(count: number, before: number): { block: number; reads: number }[];
   /** Layer and head of whoever read any of the blocks, and how often. */
   readersOf(from: number, to: number): { layer: number; head: number; reads: number }[];
 }
@@ -25,8 +25,8 @@ interface HeadReads {
   readonly reads: Map<number, number>;
 }
 
-/** Starts to count the reads of these layers. */
-export function countReads(layers: readonly number[]): ReadCounts {
+/** Starts to count. */
+export function countReads(): ReadCounts {
   const heads = new Map<string, HeadReads>();
   const readsOf = (layer: number, head: number): Map<number, number> => {
     const key = `${layer}.${head}`;
@@ -38,7 +38,6 @@ export function countReads(layers: readonly number[]): ReadCounts {
   return {
     add(all) {
       for (const { layer, heads, k, numbers } of all) {
-        if (!layers.includes(layer)) continue;
         for (const [i, block] of numbers.entries()) {
           const reads = readsOf(layer, Math.floor(i / k) % heads);
           reads.set(block, (reads.get(block) ?? 0) + 1);
@@ -46,8 +45,9 @@ export function countReads(layers: readonly number[]): ReadCounts {
       }
     },
     rows: () => rowsOf(sorted()),
-    top(count) {
+    top(count, before) {
       return [...sum(sorted())].map(([block, reads]) => ({ block, reads }))
+        .filter(({ block }) => block < before)
         .sort((a, b) => b.reads - a.reads || a.block - b.block).slice(0, count);
     },
     readersOf(from, to) {
@@ -60,11 +60,16 @@ export function countReads(layers: readonly number[]): ReadCounts {
 }
 
 function rowsOf(heads: readonly HeadReads[]): StripRow[] {
-  if (heads.length <= MOST_ROWS) {
-    return heads.map(({ layer, head, reads }) => ({ label: `layer ${layer} head ${head}`, reads }));
-  }
   const layers = Map.groupBy(heads, ({ layer }) => layer);
-  return [...layers].map(([layer, heads]) => ({ label: `layer ${layer}`, reads: sum(heads) }));
+  if (heads.length > MOST_ROWS) {
+    return [...layers].map(([layer, heads]) => ({ label: `layer ${layer}`, reads: sum(heads) }));
+  }
+  return [...layers].flatMap(([layer, heads]) =>
+    heads.map(({ head, reads }, i) => {
+      const name = `layer ${layer}`;
+      return { label: `${i === 0 ? name : " ".repeat(name.length)} head ${head}`, reads };
+    })
+  );
 }
 
 function sum(heads: readonly HeadReads[]): Map<number, number> {
@@ -75,12 +80,24 @@ function sum(heads: readonly HeadReads[]): Map<number, number> {
   return total;
 }
 
-/** Draws who read what. */
-export function drawReads(terminal: Terminal, counts: ReadCounts, options: StripOptions): string {
-  const heading = `Blocks read for the answer, by layer and head; ${
-    plural(options.blocks, "block")
-  } from left to right:`;
-  return `\n${heading}\n\n${drawStrip(terminal, counts.rows(), options)}`;
+/** Options of {@linkcode drawReads}. */
+export interface DrawOptions extends StripOptions {
+  /** Blocks from this one on are the text's last ones, which every head may read without choosing. */
+  lastFrom: number;
+}
+
+/** Draws who read what; heads that read nothing but the last blocks are only counted. */
+export function drawReads(terminal: Terminal, counts: ReadCounts, options: DrawOptions): string {
+  const { blocks, lastFrom } = options;
+  const all = counts.rows();
+  const rows = all.filter(({ reads }) => reads.keys().some((block) => block < lastFrom));
+  const size = plural(blocks, "block");
+  const heading = `Read for the answer, by layer and head; ${size} from left to right:`;
+  const others = all.length - rows.length;
+  const note = others === 0
+    ? ""
+    : `  ${paint(terminal, "dim", `${others} more read only the last blocks`)}\n`;
+  return `\n${heading}\n\n${drawStrip(terminal, rows, options)}${note}`;
 }
 
 /** Says what stands in the blocks that were read most often. */
@@ -89,7 +106,7 @@ export function quoteReads(
   counts: ReadCounts,
   quotes: ReadonlyMap<number, string>,
 ): string {
-  const lines = counts.top(quotes.size).filter(({ block }) => quotes.has(block)).map(
+  const lines = counts.top(Infinity, Infinity).filter(({ block }) => quotes.has(block)).map(
     ({ block, reads }) => {
       const label = `block ${grouped(block)}, read ${
         reads === 1 ? "once" : `${grouped(reads)} times`

@@ -1,6 +1,6 @@
 /** A text as a strip, from left to right, with the blocks that were read. */
 
-import { paint, type Terminal } from "./terminal.ts";
+import { paint, type Style, type Terminal } from "./terminal.ts";
 
 /** One line of the picture. */
 export interface StripRow {
@@ -36,12 +36,16 @@ export function drawStrip(
   const columnOf = (block: number): number =>
     Math.min(columns - 1, Math.floor(block * columns / blocks));
   const marked = mark && { from: columnOf(mark.from), to: columnOf(mark.to) };
+  const styleOf = (shade: string, column: number): Style =>
+    shade === EMPTY
+      ? "dim"
+      : marked && column >= marked.from && column <= marked.to
+      ? "green"
+      : "cyan";
   const lines = rows.map((row) => {
-    const squares = shadesOf(row.reads, columns, columnOf).map((shade, column) => {
-      const hit = marked && column >= marked.from && column <= marked.to;
-      return paint(terminal, shade === EMPTY ? "dim" : hit ? "green" : "cyan", shade);
-    });
-    return `  ${paint(terminal, "dim", row.label.padEnd(label))}  ${squares.join("")}`;
+    const squares = shadesOf(row.reads, columns, columnOf);
+    const strip = paintRuns(terminal, squares, styleOf);
+    return `  ${paint(terminal, "dim", row.label.padEnd(label))}  ${strip}`;
   });
   if (mark && marked) lines.push(arrow(terminal, label + 4 + marked.from, mark.label));
   return lines.join("\n") + "\n";
@@ -62,6 +66,25 @@ function shadesOf(
     if (sum === 0) return EMPTY;
     return SHADES[Math.min(SHADES.length - 1, Math.floor(2 * SHADES.length * sum / all))];
   });
+}
+
+/** Neighbours of the same style are painted together. */
+function paintRuns(
+  terminal: Terminal,
+  squares: readonly string[],
+  styleOf: (square: string, column: number) => Style,
+): string {
+  let text = "";
+  let run = "";
+  for (const [column, square] of squares.entries()) {
+    run += square;
+    const style = styleOf(square, column);
+    const next = squares[column + 1];
+    if (next !== undefined && styleOf(next, column + 1) === style) continue;
+    text += paint(terminal, style, run);
+    run = "";
+  }
+  return text;
 }
 
 /** An arrow under a column; what it says stands on whichever side there is room. */

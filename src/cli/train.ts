@@ -13,8 +13,8 @@ export const train: Command = command({
   summary: "Trains a model by a recipe.",
   usage: "RECIPE",
   details:
-    "RECIPE is a JSON file; docs/training.md has its fields. Its paths are relative to the\n" +
-    "folder that the command runs in. Ctrl-C saves the run, and --resume goes on from there to the\n" +
+    "RECIPE is a JSON file; docs/training.md has its fields. Its paths are relative to the " +
+    "folder that the command runs in. Ctrl-C saves the run, and --resume goes on from there to the " +
     "same bits. --model is not used: the recipe names what to begin with.",
   options: {
     out: text("FOLDER", "where the run and its model go", "run"),

@@ -7,6 +7,7 @@ import { compileKernels } from "./cpu/kernels.ts";
 
 /** Makes block tables. */
 export interface Bookkeeping {
+  /** An empty table. */
   table(shape: TableShape): BlockTable;
 }
 
@@ -14,6 +15,7 @@ export interface Bookkeeping {
 export interface TableShape {
   /** Pieces a block: layers · key/value heads. */
   readonly pieces: number;
+  /** G. */
   readonly kvHeads: number;
   /** K: how many of a view's last blocks count as recent. */
   readonly topBlocks: number;
@@ -23,6 +25,7 @@ export interface TableShape {
 
 /** Slots of one view's blocks, oldest first. */
 export interface BlockList extends Disposable {
+  /** n. */
   readonly length: number;
   /** The slot at a place. */
   at(place: number): number;
@@ -40,17 +43,23 @@ export interface BlockList extends Disposable {
 export interface ChosenRows {
   /** i32 [rows, chosenHeads, k]: places in the list, by time; `undefined` stands for the last k. */
   readonly chosen: Int32Array | undefined;
+  /** T, or 1 for all tokens together. */
   readonly rows: number;
   /** H, or 1 for all heads together. */
   readonly chosenHeads: number;
+  /** H. */
   readonly heads: number;
+  /** How many blocks each reads. */
   readonly k: number;
 }
 
 /** A piece that must be brought to a pool entry before it can be read. */
 export interface MissingPiece {
+  /** Of its block. */
   readonly slot: number;
+  /** Which of its block's: layer · G + head. */
   readonly piece: number;
+  /** Where it goes. */
   readonly entry: number;
 }
 
@@ -62,11 +71,13 @@ export interface Placement {
   readonly entries: Int32Array;
   /** Slots of the positions 0 … K, [rows, H, k]. */
   readonly slots: Int32Array;
+  /** What must be loaded before those entries may be read. */
   readonly missing: readonly MissingPiece[];
 }
 
 /** Where every stored block is, who needs it, and which goes when room is short. */
 export interface BlockTable extends Disposable {
+  /** Bytes that the table takes up. */
   readonly bytes: number;
   /** An empty list. */
   list(): BlockList;
@@ -82,9 +93,11 @@ export interface BlockTable extends Disposable {
   recentHolders(slot: number): number;
   /** Which tier holds the block; −1 for none. */
   tier(slot: number): number;
+  /** Says that a tier holds the block. */
   setTier(slot: number, tier: number): void;
   /** Where in its tier a piece lies; −1 if nowhere. */
   place(slot: number, piece: number): number;
+  /** Says where in its tier a piece lies. */
   setPlace(slot: number, piece: number, place: number): void;
   /** The pool's copy of a piece, if there is one, is not valid any more. */
   forgetPiece(slot: number, piece: number): void;

@@ -24,12 +24,13 @@ export interface MemoryOptions {
   topBlocks?: number;
   /** Tokens a section holds, landmarks included: a multiple of the block size. @default {the model's} */
   chunk?: number;
-  /** @default {{ reading: "recent", asking: "token" }} */
+  /** How blocks are chosen. @default {{ reading: "recent", asking: "token" }} */
   choose?: { reading?: BlockChoice; asking?: BlockChoice };
   /** The layers that can go back to any block; the others keep their last K ones. @default {the model's} */
   memoryLayers?: readonly number[];
   /** How stored keys and values are kept. @default {"f16"} */
   storage?: "f16" | "f32";
+  /** What may be held where. */
   budget?: MemoryBudget;
   /** Which block goes first when a tier is full. @default {"oldest"} */
   evict?: EvictionPolicy;

@@ -1,4 +1,4 @@
-import type { Attend } from "../attention/mechanism.ts";
+import type { Attend, Step } from "../attention/mechanism.ts";
 import type { Tensor } from "../device/device.ts";
 import type { Ops } from "../device/ops.ts";
 import type { ModelConfig } from "./config.ts";
@@ -28,6 +28,33 @@ export async function hiddenStates(
   attend: Attend,
 ): Promise<Tensor> {
   const { layers, epsilon } = model.config;
+  const x = await throughLayers(ops, model, ids, layers, attend);
+  return ops.rmsNorm(x, weight(model, "model.norm.weight"), epsilon);
+}
+
+/**
+ * Takes ids only as far as is needed to remember them: of the last layer that is its keys and
+ * values. A sixth of a model of six layers is saved where nobody asks what comes next.
+ */
+export async function rememberOnly(
+  ops: Ops,
+  model: Model,
+  ids: Tensor,
+  step: Pick<Step, "attend" | "remember">,
+): Promise<void> {
+  const last = model.config.layers - 1;
+  const x = await throughLayers(ops, model, ids, last, step.attend);
+  const { k, v } = projections(ops, model, last, x);
+  step.remember(last, k(), v());
+}
+
+async function throughLayers(
+  ops: Ops,
+  model: Model,
+  ids: Tensor,
+  layers: number,
+  attend: Attend,
+): Promise<Tensor> {
   let x = ops.gather(weight(model, "model.embed_tokens.weight"), ids);
   for (let layer = 0; layer < layers; layer++) {
     const input = x;
@@ -36,7 +63,7 @@ export async function hiddenStates(
       return ops.add(attended, mlp(ops, model, layer, attended));
     });
   }
-  return ops.rmsNorm(x, weight(model, "model.norm.weight"), epsilon);
+  return x;
 }
 
 /** hidden f32 [T, C] → logits f32 [T, V]. */
@@ -52,18 +79,26 @@ async function attention(
   x: Tensor,
   attend: Attend,
 ): Promise<Tensor> {
+  const { q, k, v } = projections(ops, model, layer, x);
+  const out = await attend(ops, layer, q(), k(), v());
+  return ops.linear(out, weight(model, `model.layers.${layer}.self_attn.o_proj.weight`));
+}
+
+/** The queries [T, H, D], keys and values [T, G, D] of a layer, each computed when asked for. */
+function projections(
+  ops: Ops,
+  model: Model,
+  layer: number,
+  x: Tensor,
+): Record<"q" | "k" | "v", () => Tensor> {
   const { heads, kvHeads, headDim, epsilon } = model.config;
   const name = `model.layers.${layer}`;
   const normed = ops.rmsNorm(x, weight(model, `${name}.input_layernorm.weight`), epsilon);
-  const project = (part: string, count: number): Tensor => {
+  const project = (part: string, count: number) => (): Tensor => {
     const flat = ops.linear(normed, weight(model, `${name}.self_attn.${part}_proj.weight`));
     return ops.reshape(flat, [flat.shape[0], count, headDim]);
   };
-  const q = project("q", heads);
-  const k = project("k", kvHeads);
-  const v = project("v", kvHeads);
-  const out = await attend(ops, layer, q, k, v);
-  return ops.linear(out, weight(model, `${name}.self_attn.o_proj.weight`));
+  return { q: project("q", heads), k: project("k", kvHeads), v: project("v", kvHeads) };
 }
 
 function mlp(ops: Ops, model: Model, layer: number, x: Tensor): Tensor {

@@ -1,4 +1,5 @@
 import type { Files, RandomAccessFile } from "../io/files.ts";
+import { isRecord } from "../model/json.ts";
 import type { TrainingEvent } from "./loop.ts";
 import { plot } from "./plot.ts";
 
@@ -30,20 +31,17 @@ export interface LossLog extends Disposable {
 export async function openLossLog(files: Files, path: string, step: number): Promise<LossLog> {
   const file = await files.open(path, { write: true, create: true });
   try {
-    const text = await readAll(file);
-    const rows = parseLossLog(text).filter((row) => row.step <= step);
-    let end = 0;
-    const append = async (row: LossRow): Promise<void> => {
-      const line = new TextEncoder().encode(JSON.stringify(row) + "\n");
-      await file.write(line, end);
-      end += line.length;
-    };
-    await file.truncate(0);
-    for (const row of rows) await append(row);
+    const rows = parseLossLog(await readAll(file)).filter((row) => row.step <= step);
+    const kept = encodeLines(rows);
+    await file.write(kept, 0);
+    await file.truncate(kept.length);
+    let end = kept.length;
     return {
       rows,
       async append(row) {
-        await append(row);
+        const line = encodeLines([row]);
+        await file.write(line, end);
+        end += line.length;
         rows.push(row);
       },
       [Symbol.dispose]: () => file[Symbol.dispose](),
@@ -54,9 +52,34 @@ export async function openLossLog(files: Files, path: string, step: number): Pro
   }
 }
 
-/** Reads the lines of a loss file; a last line that was cut off is left out. */
+/**
+ * Reads the lines of a loss file; a last line that was cut off is left out.
+ *
+ * @throws {SyntaxError} If another line is not what a run writes.
+ */
 export function parseLossLog(text: string): LossRow[] {
-  return text.split("\n").slice(0, -1).map((line) => JSON.parse(line));
+  return text.split("\n").slice(0, -1).map((line, i) => {
+    const row = tryParse(line);
+    if (!isRecord(row) || typeof row.step !== "number") {
+      throw new SyntaxError(
+        `Cannot read losses as line ${i + 1} must be a JSON object with a step: ` +
+          `current value is ${line.slice(0, 80)}`,
+      );
+    }
+    return row as unknown as LossRow;
+  });
+}
+
+function tryParse(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+}
+
+function encodeLines(rows: readonly LossRow[]): Uint8Array {
+  return new TextEncoder().encode(rows.map((row) => JSON.stringify(row) + "\n").join(""));
 }
 
 /** The line for an event; `undefined` for one that leaves none. */

@@ -1,4 +1,5 @@
 import { deepEqual, equal, ok, throws } from "node:assert/strict";
+import { lossPlot, parseLossLog } from "../../src/train/loss_log.ts";
 import { plot, ticks } from "../../src/train/plot.ts";
 
 const LABELS = { title: "Loss", xLabel: "step", yLabel: "bits per byte" };
@@ -37,4 +38,20 @@ Deno.test("plot() leaves out what is not a number, and refuses to draw nothing",
     name: "RangeError",
     message: "Cannot plot as there must be a point at least: current value is 0 points",
   });
+});
+
+Deno.test("parseLossLog() leaves a cut last line out, and says which other line is wrong", () => {
+  deepEqual(parseLossLog('{"step":1,"loss":2}\n{"step":2,"lo'), [{ step: 1, loss: 2 }]);
+  throws(() => parseLossLog('{"step":1}\nnonsense\n{"step":2}\n'), {
+    name: "SyntaxError",
+    message: "Cannot read losses as line 2 must be a JSON object with a step: " +
+      "current value is nonsense",
+  });
+});
+
+Deno.test("lossPlot() draws text alone where there is any, else all tasks", () => {
+  const tasks = [{ step: 1, loss: 3 }, { step: 2, loss: 2 }];
+  ok(lossPlot(tasks, "Loss").includes("training, all tasks"));
+  const svg = lossPlot([...tasks, { step: 3, loss: 1, bitsPerByte: 2 }], "Loss");
+  ok(svg.includes("training text") && !svg.includes("held-out text"));
 });

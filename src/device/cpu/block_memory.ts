@@ -2,10 +2,13 @@ import type { Blocks, Chosen, Granularity, Tensor } from "../device.ts";
 import { checkDivides, checkInteger, matchShapes } from "../shapes.ts";
 import { checkIndices } from "./gather.ts";
 import { EXP_WORK, type Host, launch } from "./host.ts";
-import { type LandmarkJob, runJob, shapeJob } from "./landmark_job.ts";
-
-/** Multiplications that take as long as touching one element does elsewhere. */
-const PRODUCTS_PER_ELEMENT = 8;
+import {
+  FEW_QUERIES,
+  type LandmarkJob,
+  PRODUCTS_PER_ELEMENT,
+  runJob,
+  shapeJob,
+} from "./landmark_job.ts";
 
 /** out [S/M, G, 2, M, D] = k, then v [S, G, D], cut into blocks; asm/seal_blocks.ts. */
 export function sealBlocks(host: Host, k: Tensor, v: Tensor, out: Tensor): void {
@@ -45,9 +48,6 @@ export function loadBlocks(host: Host, pieces: Tensor, pool: Tensor, entries: Te
   launch(host, 2 * n * M * D, "loadBlocks", from, to, places, n, M, D, half);
 }
 
-/** Landmarks that asm/landmark_scores.ts takes at a time. */
-const RUN = 32;
-
 /** scores [T, H, n] = scale · queries · every block's landmark; asm/landmark_scores.ts. */
 export function landmarkScores(
   host: Host,
@@ -71,7 +71,8 @@ export function landmarkScores(
   const { scale = 1 / Math.sqrt(D) } = options;
   const fields = 13;
   const segments = landmarks.length * 2;
-  const record = host.scratch((fields + segments + host.threads * RUN) * 4);
+  const rowsBytes = host.threads * host.call("landmarkScoresScratch");
+  const record = host.scratch((fields + segments) * 4 + rowsBytes);
   const places = record + (fields + segments) * 4;
   let row = 0;
   host.i32(record + fields * 4, segments)
@@ -122,9 +123,6 @@ export function chooseBlocks(
     host.scratch(host.threads * host.call("chooseScratch", n, k)),
   );
 }
-
-/** Up to so many queries are taken one by one: packing the keys would take longer. */
-const FEW_QUERIES = 8;
 
 /** Attention to the section and to chosen blocks; asm/memory_attention.ts, asm/landmark_rows.ts. */
 export function memoryAttention(

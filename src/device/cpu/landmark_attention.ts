@@ -8,15 +8,18 @@ import type {
 import { matchShapes } from "../shapes.ts";
 import { checkIndices } from "./gather.ts";
 import { type Host, launch } from "./host.ts";
-import { type LandmarkJob, runJob, shapeJob } from "./landmark_job.ts";
+import {
+  FEW_QUERIES,
+  type LandmarkJob,
+  PRODUCTS_PER_ELEMENT,
+  runJob,
+  shapeJob,
+} from "./landmark_job.ts";
 
 export { blocks } from "./block_plan.ts";
 
 const INPUTS = { q: "f32 B T H D", k: "f32 B S G D", v: "f32 B S G D" } as const;
 const OUTPUTS = { out: "f32 B T H D", top: "f32 B T H" } as const;
-
-/** Up to so many queries are taken one by one: packing the keys would take longer. */
-const FEW_QUERIES = 8;
 
 /** Grouped softmax over blocks, fused; asm/landmark_attention.ts. */
 export function landmarkAttention(
@@ -86,7 +89,7 @@ type Shape = Record<"B" | "T" | "S" | "H" | "G" | "D", number>;
 
 /** In elements touched. */
 function attentionWork({ B, T, S, H, D }: Shape): number {
-  return B * T * S * H * D / 8;
+  return B * T * S * H * D / PRODUCTS_PER_ELEMENT;
 }
 
 /**

@@ -46,6 +46,12 @@ const FIELDS = [
   "shares",
 ] as const;
 
+/** Up to so many queries are taken one by one: packing the keys for them would take longer. */
+export const FEW_QUERIES = 8;
+
+/** Multiplications that take as long as touching one element does elsewhere. */
+export const PRODUCTS_PER_ELEMENT = 8;
+
 /** One call of landmark attention; what is left out is 0. */
 export type LandmarkJob = Partial<Record<typeof FIELDS[number], number>>;
 
@@ -78,7 +84,7 @@ export function shapeJob(
 }
 
 /** Room that a call takes beside its tensors, in bytes. */
-export interface JobRoom {
+interface JobRoom {
   /** For each batch row and key/value head. */
   readonly packedBytes: number;
   /** For each part. */
@@ -122,7 +128,7 @@ function writeJob(host: Host, address: number, job: LandmarkJob): void {
 
 function readJob(host: Host, address: number): JobRoom {
   const record = host.i32(address, FIELDS.length);
-  const field = (name: typeof FIELDS[number]) => record[FIELDS.indexOf(name)];
+  const field = (name: typeof FIELDS[number]) => record[FIELDS.indexOf(name)] >>> 0;
   return {
     packedBytes: field("packedBytes"),
     workBytes: field("workBytes"),

@@ -1,0 +1,231 @@
+import { deepEqual, equal, match, ok } from "node:assert/strict";
+import { main } from "../../src/cli/main.ts";
+import { repositoryResources } from "../../src/cli/resources.ts";
+import type { Terminal } from "../../src/cli/terminal.ts";
+import { denoFiles } from "../../src/io/deno_files.ts";
+import { type FakeTerminal, fakeTerminal } from "./fake_terminal.ts";
+
+const COMMANDS = "demo ask generate inspect passkey eval train devices".split(" ");
+
+/** Runs a command line as a shell would cut it; words with spaces are given apart. */
+async function run(
+  line: string,
+  words: readonly string[] = [],
+  options: Partial<Terminal> = {},
+): Promise<{ code: number } & FakeTerminal["written"]> {
+  const terminal = fakeTerminal(options);
+  const args = [...line.split(" ").filter(Boolean), ...words];
+  const context = { terminal, files: denoFiles(), resources: repositoryResources() };
+  return { code: await main(args, context), ...terminal.written };
+}
+
+/** The book's beginning with a key in it, in a file that goes at the end. */
+async function textFile(letters: number): Promise<{ path: string; folder: string } & Disposable> {
+  const folder = await Deno.makeTempDir();
+  const path = `${folder}/book.txt`;
+  const book = await repositoryResources().book();
+  await Deno.writeTextFile(
+    path,
+    `${book.slice(0, 500)}\nThe pass key is 48213. Remember it. 48213 is the pass key.\n${
+      book.slice(500, letters)
+    }`,
+  );
+  const remove = (): void => Deno.removeSync(folder, { recursive: true });
+  return { path, folder, [Symbol.dispose]: remove };
+}
+const QUESTION = "What is the pass key? The pass key is";
+
+Deno.test("main() explains itself", async () => {
+  const { code, out } = await run("--help");
+  equal(code, 0);
+  for (const name of COMMANDS) match(out, new RegExp(`^ {2}${name} `, "m"));
+  equal((await run("")).code, 2);
+  for (const name of COMMANDS) {
+    const help = await run(`${name} --help`);
+    equal(help.code, 0);
+    match(help.out, /Usage: cairn \w+/);
+    match(help.out, /Examples:\n {2}# .*\n {2}cairn \w+/);
+    for (const line of help.out.split("\n")) ok(line.length <= 96, line);
+  }
+});
+
+Deno.test("main() says what would be right", async () => {
+  using text = await textFile(600);
+  for (
+    const [line, words, code, message] of [
+      ["aks", [], 2, /^cairn: Cannot understand "aks": did you mean ask\?\n$/],
+      ["ask", ["Who?"], 2, /there must be one of --file and --memory/],
+      ["ask --file a.txt", [], 2, /there must be one question: it is missing/],
+      ["ask --file a.txt who is it", [], 2, /current value is 3 words \(put quotes around it\)/],
+      ["ask --file missing.txt", [QUESTION], 1, /"missing.txt" as nothing is there/],
+      ["ask --topblocks 3", [QUESTION], 2, /did you mean --top-blocks\?/],
+      [`ask --memory ${text.path}`, [QUESTION], 1, /Cannot restore ".*book.txt"/],
+      [`ask --file ${text.path} --top-blocks 99999`, [QUESTION], 1, /topBlocks must be/],
+      [`ask --file ${text.path} --budget 1K`, [QUESTION], 1, /budget.host must be at least/],
+      ["inspect missing.cairn", [], 1, /"missing.cairn" as nothing is there/],
+      ["inspect a b", [], 2, /"b" is too many/],
+      ["generate --model missing", ["a"], 1, /"missing\/config.json" as nothing is there/],
+      ["generate --device gpu", ["a"], 1, /no GPU kernels/],
+      ["train missing.json", [], 1, /"missing.json" as nothing is there/],
+      ["passkey --lengths 100", [], 2, /at least 2048: current value is "100"/],
+      ["eval --tokens 5", [], 2, /at least 256/],
+      ["devices here", [], 2, /this command takes options only/],
+    ] as const
+  ) {
+    const result = await run(`${line} --threads 1`, words);
+    equal(result.code, code, `${line}: ${result.note}`);
+    equal(result.out, "", line);
+    equal(result.note.trimEnd().split("\n").length, 1, result.note);
+    match(result.note, message);
+  }
+});
+
+Deno.test("main() says where an error came from when it is asked to", async () => {
+  match((await run("inspect missing.cairn --verbose")).note, /\n {4}at .*\.ts:\d+/);
+});
+
+Deno.test("devices lists every device", async () => {
+  const { out } = await run("devices --json --threads 1");
+  const found = JSON.parse(out);
+  deepEqual(found.map(({ device }: { device: string }) => device), [
+    "auto",
+    "cpu",
+    "gpu",
+    "reference",
+  ]);
+  equal(found[0].info.kind, "cpu");
+  equal(found[2].available, false);
+  match((await run("devices")).out, /^auto takes cpu\ncpu: WebAssembly/);
+});
+
+Deno.test("demo finds its key and points at it", async () => {
+  const { code, out, note } = await run("demo --letters 4000 --seed 3 --threads 1");
+  equal(code, 0);
+  match(out, /hidden {2}The pass key is 01421\. Remember it\./);
+  match(out, /What is the pass key\? The pass key is 01421\. {2}\(right\)/);
+  match(out, /layer 3 head 0/);
+  match(out, /▲ the pass key/);
+  match(note, /^reading {2}4,0\d\d tokens in /m);
+  for (const line of out.split("\n")) ok([...line].length <= 80, line);
+});
+
+Deno.test("demo gives JSON", async () => {
+  const { code, out } = await run("demo --letters 4000 --seed 4 --threads 1 --json");
+  const result = JSON.parse(out);
+  equal(code, 0);
+  equal(result.right, true);
+  equal(result.answer, ` ${result.key}.`);
+  ok(result.readers.some(({ layer }: { layer: number }) => layer === 3));
+});
+
+Deno.test("ask answers from a text, and from what it saved of it", async () => {
+  using text = await textFile(4000);
+  const saved = `${text.folder}/book.cairn`;
+  const first = await run(`ask --file ${text.path} --save ${saved} --threads 1`, [QUESTION]);
+  equal(first.code, 0, first.note);
+  match(first.out, /^48213\.\n/);
+  match(first.out, /block \d+, read \d+ times: “.*”/);
+  const again = await run(`ask --memory ${saved} --threads 1 --json`, [QUESTION]);
+  equal(JSON.parse(again.out).answer, " 48213.");
+  equal(again.note, "");
+  const inspected = await run(`inspect ${saved} --json --threads 1`);
+  equal(JSON.parse(inspected.out).tokens, Deno.statSync(text.path).size);
+});
+
+Deno.test("ask stops when it is told to, and leaves no file", async () => {
+  using text = await textFile(20_000);
+  const controller = new AbortController();
+  const timer = setTimeout(() => controller.abort(), 300);
+  const saved = `${text.folder}/book.cairn`;
+  const { code, note, out } = await run(
+    `ask --file ${text.path} --save ${saved} --threads 1`,
+    [QUESTION],
+    { signal: controller.signal },
+  );
+  clearTimeout(timer);
+  equal(code, 130);
+  equal(out, "");
+  match(note, /cairn: Interrupted\n$/);
+  deepEqual([...Deno.readDirSync(text.folder)].map(({ name }) => name), ["book.txt"]);
+});
+
+Deno.test("generate goes on from its prompt, the same with the same seed", async () => {
+  const line = "generate --max-tokens 12 --temperature 1 --seed 5 --threads 1";
+  const { code, out } = await run(line, ["The light"]);
+  equal(code, 0);
+  match(out, /^The light/);
+  equal((await run(line, ["The light"])).out, out);
+  const { text, ids } = JSON.parse((await run(`${line} --json`, ["The light"])).out);
+  equal(`The light${text}\n`, out);
+  equal(ids.length, 12);
+});
+
+Deno.test("inspect says what a model is", async () => {
+  const { out } = await run("inspect --json");
+  const model = JSON.parse(out);
+  equal(model.parameters, 4_493_568);
+  equal(model.config.blockSize, 64);
+  match((await run("inspect models/tiny")).out, /parameters {5}4,493,568, 9\.0 MB on disk/);
+});
+
+Deno.test("passkey fills its table", async () => {
+  const { code, out } = await run("passkey --lengths 2048 --prompts 2 --threads 1 --json");
+  equal(code, 0);
+  const { rows } = JSON.parse(out);
+  deepEqual(rows.map(({ task }: { task: string }) => task), ["text", "distractors", "paper"]);
+  for (const { all, byDepth, wrong } of rows) {
+    equal(all.asked, 2);
+    equal(wrong.length, all.asked - all.right);
+    equal(byDepth.reduce((sum: number, { asked }: { asked: number }) => sum + asked, 0), 2);
+  }
+  ok(rows[0].all.right + rows[2].all.right >= 3, out);
+});
+
+Deno.test("eval agrees with itself where the views are the same", async () => {
+  const { out } = await run("eval --tokens 900 --threads 1 --json");
+  const { results } = JSON.parse(out);
+  const [chosen, recent, none, dense] = results.map((
+    { all }: { all: { bitsPerByte: number } },
+  ) => all.bitsPerByte);
+  for (const bits of [chosen, recent, none, dense]) ok(bits > 1 && bits < 4.5, `${bits}`);
+  ok(none > recent, "what came before must help");
+  // Of the first 189 tokens, a section, all views see the same.
+  const first = (await run("eval --tokens 256 --threads 1 --json")).out;
+  const all = JSON.parse(first).results.map((
+    { all }: { all: { perplexity: number } },
+  ) => all.perplexity);
+  ok(Math.abs(all[0] / all[1] - 1) < 1e-3, `${all}`);
+});
+
+Deno.test("train learns by a recipe, and goes on", async () => {
+  using text = await textFile(5000);
+  const recipe = {
+    model: {
+      ...JSON.parse(await Deno.readTextFile("models/tiny/config.json")),
+      hidden_size: 32,
+      intermediate_size: 32,
+      num_hidden_layers: 1,
+      num_attention_heads: 2,
+      num_key_value_heads: 1,
+      head_dim: 16,
+      max_position_embeddings: 128,
+      landmark: { block_size: 16, token_id: 256, top_blocks: 2, chunk: 32 },
+    },
+    data: { text: [text.path] },
+    length: 64,
+    batch: 2,
+    steps: 3,
+    optimizer: { warmUp: 1 },
+    evaluation: { textRows: 2 },
+  };
+  const path = `${text.folder}/recipe.json`;
+  await Deno.writeTextFile(path, JSON.stringify(recipe));
+  const line = `train ${path} --out ${text.folder}/run --threads 1 --json`;
+  const { code, out, note } = await run(line);
+  equal(code, 0, note);
+  const events = out.trimEnd().split("\n").map((line) => JSON.parse(line));
+  deepEqual(events.filter(({ kind }) => kind === "step").map(({ step }) => step), [1, 2, 3]);
+  const inspected = await run(`inspect ${text.folder}/run/model --json`);
+  equal(JSON.parse(inspected.out).config.width, 32);
+  match((await run(line)).note, /holds a run: go on with it, or name another folder/);
+});
