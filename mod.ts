@@ -18,11 +18,11 @@
  * @module
  */
 export { type Cairn, open, type OpenOptions } from "./src/cairn.ts";
-export type { Inspection, LogitsOptions, Session } from "./src/session.ts";
-export type { ReadOptions, ReadProgress, ReadStats } from "./src/reading.ts";
-export type { TextSource } from "./src/text_source.ts";
-export type { GenerateOptions, Piece } from "./src/generation.ts";
-export { ReadError } from "./src/read_error.ts";
+export type { Inspection, LogitsOptions, Session } from "./src/session/session.ts";
+export type { ReadOptions, ReadProgress, ReadStats } from "./src/session/reading.ts";
+export type { TextSource } from "./src/session/text_source.ts";
+export type { GenerateOptions, Piece } from "./src/session/generation.ts";
+export { ReadError } from "./src/session/read_error.ts";
 export type { BlockChoice, MemoryBudget, MemoryOptions } from "./src/memory/options.ts";
 export type {
   BlockList,
@@ -58,9 +58,13 @@ export {
   type LandmarkAttentionResult,
   type LandmarkAttentionShape,
 } from "./src/attention/landmark_attention.ts";
-export { type DeviceName, openDevice, type OpenDeviceOptions } from "./src/device/open.ts";
-export type { CpuDeviceOptions } from "./src/device/cpu/cpu_device.ts";
-export type { Build } from "./src/device/cpu/kernels.ts";
+export {
+  type Build,
+  type CpuDeviceOptions,
+  type DeviceName,
+  openDevice,
+  type OpenDeviceOptions,
+} from "./src/device/open.ts";
 export type { Ops } from "./src/device/ops.ts";
 export type * from "./src/device/device.ts";
 export { DeviceError } from "./src/device/device_error.ts";

@@ -14,9 +14,9 @@ import { parameterShapes } from "./model/parameter_shapes.ts";
 import { ropeFrequencies } from "./model/rope_scaling.ts";
 import { loadTokenizer, type Tokenizer } from "./model/tokenizer.ts";
 import type { Model } from "./model/transformer.ts";
-import { createReader, type Reader } from "./reader.ts";
-import { createSession, type Session, type SessionParts } from "./session.ts";
-import { restoreReader, saveReader, type SnapshotParts } from "./session_snapshot.ts";
+import { createReader, type Reader } from "./session/reader.ts";
+import { createSession, type Session, type SessionParts } from "./session/session.ts";
+import { restoreReader, saveReader, type SnapshotParts } from "./session/session_snapshot.ts";
 
 /** Options of {@linkcode open}. */
 export interface OpenOptions extends Omit<OpenDeviceOptions, "device"> {

@@ -26,9 +26,9 @@ import type { MemoryOptions } from "./memory/options.ts";
 import { createTurns } from "./memory/turns.ts";
 import type { ModelConfig } from "./model/config.ts";
 import { TextError } from "./model/tokenizer/utf8.ts";
-import type { ReadStats } from "./reading.ts";
-import { ReadError } from "./read_error.ts";
-import type { Session } from "./session.ts";
+import type { ReadStats } from "./session/reading.ts";
+import { ReadError } from "./session/read_error.ts";
+import type { Session } from "./session/session.ts";
 
 /** Options of {@linkcode createHandler}. */
 export interface EdgeOptions {

@@ -1,5 +1,5 @@
 import type { Cairn } from "../cairn.ts";
-import type { Session } from "../session.ts";
+import type { Session } from "../session/session.ts";
 import { text, UsageError, type Values } from "./args.ts";
 import { type Command, command, type CommonValues, type Context, oneWord } from "./command.ts";
 import { openModel } from "./open_model.ts";

@@ -2,7 +2,7 @@ import { type Files, isFolder } from "../io/files.ts";
 import { openCheckpoint } from "../model/checkpoint/checkpoint.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { parameterShapes } from "../model/parameter_shapes.ts";
-import type { Inspection } from "../session.ts";
+import type { Inspection } from "../session/session.ts";
 import { UsageError } from "./args.ts";
 import { type Command, command } from "./command.ts";
 import { openModel } from "./open_model.ts";

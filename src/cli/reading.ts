@@ -1,9 +1,9 @@
 /** Reading and answering, as commands show it. */
 
 import type { Cairn } from "../cairn.ts";
-import type { GenerateOptions } from "../generation.ts";
-import type { Session } from "../session.ts";
-import type { TextSource } from "../text_source.ts";
+import type { GenerateOptions } from "../session/generation.ts";
+import type { Session } from "../session/session.ts";
+import type { TextSource } from "../session/text_source.ts";
 import type { Values } from "./args.ts";
 import { startProgress } from "./progress.ts";
 import { countReads, type ReadCounts } from "./reads.ts";

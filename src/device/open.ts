@@ -3,6 +3,9 @@ import type { Device } from "./device.ts";
 import { DeviceError } from "./device_error.ts";
 import { referenceDevice } from "./reference/reference_device.ts";
 
+export type { CpuDeviceOptions } from "./cpu/cpu_device.ts";
+export type { Build } from "./cpu/kernels.ts";
+
 /** Which device to open; `auto` takes the fastest there is, and its `info` says which. */
 export type DeviceName = "auto" | "cpu" | "gpu" | "reference";
 

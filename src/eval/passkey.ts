@@ -1,6 +1,6 @@
 /** Asks a model for the keys in haystacks. */
 
-import type { Session } from "../session.ts";
+import type { Session } from "../session/session.ts";
 import { firstInteger, type Haystack, type Question } from "./haystacks.ts";
 
 /** What became of one question. */

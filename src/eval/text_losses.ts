@@ -1,6 +1,6 @@
 /** How well a model foretells a text: the loss of every token, by how far it may look back. */
 
-import type { Session } from "../session.ts";
+import type { Session } from "../session/session.ts";
 import type { TrainingBatch } from "../train/data/batch.ts";
 import { makeRows, sequenceLength } from "../train/data/rows.ts";
 import { forward, type Learner } from "../train/pass.ts";

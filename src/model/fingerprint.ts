@@ -4,10 +4,19 @@ import type { Model } from "./transformer.ts";
 
 /**
  * What tells one model from every other: SHA-256 over its configuration and the numbers of its
- * weights, as hexadecimal digits; the same on every device.
+ * weights, as hexadecimal digits; the same on every device. Settings that only say how a session
+ * reads by default are left out.
  */
 export async function modelFingerprint(device: Device, model: Model): Promise<string> {
-  const parts = [await sha256(new TextEncoder().encode(formatConfig(model.config)))];
+  const { config } = model;
+  const fixed = {
+    ...config,
+    topBlocks: 1,
+    chunk: config.blockSize,
+    memoryLayers: [],
+    endTokens: [],
+  };
+  const parts = [await sha256(new TextEncoder().encode(formatConfig(fixed)))];
   for (const name of [...model.weights.keys()].sort()) {
     const numbers = await device.read(model.weights.get(name)!);
     const floats = numbers instanceof Float32Array ? numbers : Float32Array.from(numbers);

@@ -3,12 +3,13 @@ import type { Device, Tensor } from "../device/device.ts";
 import type { HostModel } from "../model/checkpoint/checkpoint.ts";
 import type { HostTensor } from "../model/checkpoint/safetensors.ts";
 import type { ModelConfig } from "../model/config.ts";
+import { parameterShapes } from "../model/parameter_shapes.ts";
 import { makeBatch, type TrainingBatch } from "./data/batch.ts";
 import type { Encode, SplitCorpus } from "./data/corpus.ts";
 import { sequenceLength } from "./data/rows.ts";
 import { sequenceSource } from "./data/sequences.ts";
 import { evaluate, type Evaluation, prepareExamination } from "./evaluation.ts";
-import { createOptimizer, rateAt } from "./optimizer.ts";
+import { createOptimizer, type Optimizer, rateAt } from "./optimizer.ts";
 import { forwardAndBack, type Learner, type Pass } from "./pass.ts";
 import type { Recipe } from "./recipe.ts";
 
@@ -65,39 +66,16 @@ export interface TrainerOptions {
 
 /** Makes a trainer. @throws {RangeError} If recipe, model and text do not fit each other. */
 export function createTrainer(options: TrainerOptions): Trainer {
-  const { device, recipe, config, mechanism, start } = options;
+  const { device, recipe, config, mechanism, corpus: { train } } = options;
   checkLength(options);
   const data = prepareData(options);
-  const { train } = options.corpus;
   const tokensPerByte = train.tokens.length / train.bytes;
   using stack = new DisposableStack();
-  const weights = new Map<string, Tensor>();
-  const stored: ReadonlyMap<string, HostTensor> = "tensors" in start
-    ? start.tensors
-    : start.weights;
-  for (const name of weightNames(stored)) {
-    const { shape, data } = stored.get(name)!;
-    weights.set(name, stack.use(device.tensor(shape, { data })));
-  }
-  const optimizer = stack.use(createOptimizer(device, weights, recipe.optimizer));
-  if ("tensors" in start) {
-    for (const [name, { mean, variance }] of optimizer.moments) {
-      device.write(mean, start.tensors.get(`mean.${name}`)!.data);
-      device.write(variance, start.tensors.get(`variance.${name}`)!.data);
-    }
-  }
+  const { weights, optimizer, firstStep } = place(options, stack);
   const learner: Learner = { device, model: { config, weights }, mechanism };
-  let step = "tensors" in start ? start.step : 0;
-
-  async function readAll(tensors: Iterable<[string, Tensor]>): Promise<Map<string, HostTensor>> {
-    const read = new Map<string, HostTensor>();
-    for (const [name, tensor] of tensors) {
-      read.set(name, { shape: tensor.shape, data: await device.read(tensor) as Float32Array });
-    }
-    return read;
-  }
-
+  let step = firstStep;
   const owned = stack.move();
+
   return {
     get step() {
       return step;
@@ -117,19 +95,54 @@ export function createTrainer(options: TrainerOptions): Trainer {
     examine: async () =>
       data.examination && await evaluate(learner, data.examination, { batch: recipe.batch }),
     async model() {
-      const read = [...await readAll(weights)].map(([name, { shape, data }]) =>
+      const read = [...await readAll(device, weights)].map(([name, { shape, data }]) =>
         [name, { shape, data: Float32Array.from(data) }] as const
       );
       return { config, weights: new Map(read) };
     },
-    async state() {
-      const moments = [...optimizer.moments].flatMap(([name, { mean, variance }]) =>
-        [[`mean.${name}`, mean], [`variance.${name}`, variance]] as [string, Tensor][]
-      );
-      return { step, tensors: await readAll([...weights, ...moments]) };
-    },
+    state: async () => ({ step, tensors: await readAll(device, stored(weights, optimizer)) }),
     [Symbol.dispose]: () => owned.dispose(),
   };
+}
+
+/** Puts weights and moments on the device, to begin with or as they were saved. */
+function place(
+  { device, recipe, config, start }: TrainerOptions,
+  stack: DisposableStack,
+): { weights: Map<string, Tensor>; optimizer: Optimizer; firstStep: number } {
+  const saved = "tensors" in start ? start : undefined;
+  const from: ReadonlyMap<string, HostTensor> = "tensors" in start ? start.tensors : start.weights;
+  const weights = new Map<string, Tensor>();
+  // Always in one order: sums over all gradients depend on it.
+  for (const name of parameterShapes(config).keys()) {
+    const { shape, data } = from.get(name)!;
+    weights.set(name, stack.use(device.tensor(shape, { data })));
+  }
+  const optimizer = stack.use(createOptimizer(device, weights, recipe.optimizer));
+  for (const [name, tensor] of saved ? stored(weights, optimizer) : []) {
+    device.write(tensor, saved!.tensors.get(name)!.data);
+  }
+  return { weights, optimizer, firstStep: saved?.step ?? 0 };
+}
+
+/** All that a run changes, under the names it is saved by. */
+function stored(weights: ReadonlyMap<string, Tensor>, optimizer: Optimizer): Map<string, Tensor> {
+  const tensors = new Map(weights);
+  for (const [name, { mean, variance }] of optimizer.moments) {
+    tensors.set(`mean.${name}`, mean).set(`variance.${name}`, variance);
+  }
+  return tensors;
+}
+
+async function readAll(
+  device: Device,
+  tensors: ReadonlyMap<string, Tensor>,
+): Promise<Map<string, HostTensor>> {
+  const read = new Map<string, HostTensor>();
+  for (const [name, tensor] of tensors) {
+    read.set(name, { shape: tensor.shape, data: await device.read(tensor) as Float32Array });
+  }
+  return read;
 }
 
 function checkLength({ recipe: { length }, config, mechanism: { marker } }: TrainerOptions): void {
@@ -177,10 +190,6 @@ function prepareData({ recipe, mechanism, corpus, encode }: TrainerOptions) {
         seed,
       }),
   };
-}
-
-function weightNames(tensors: ReadonlyMap<string, HostTensor>): string[] {
-  return [...tensors.keys()].filter((name) => !/^(mean|variance)\./.test(name));
 }
 
 function summarize(

@@ -1,7 +1,7 @@
 import { deepEqual, equal } from "node:assert/strict";
 import { makeHaystacks } from "../../src/eval/haystacks.ts";
 import { askHaystack, lettersToRead } from "../../src/eval/passkey.ts";
-import type { Session } from "../../src/session.ts";
+import type { Session } from "../../src/session/session.ts";
 import { random } from "../../src/train/data/random.ts";
 
 const BOOK = "Rays of light which are refracted and reflected in many ways.\n\n".repeat(200);

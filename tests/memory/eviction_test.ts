@@ -1,7 +1,7 @@
 /** What happens when the budget is used up. */
 import { deepEqual, equal, ok, rejects, throws } from "node:assert/strict";
 import { MemoryFullError } from "../../src/memory/memory_error.ts";
-import type { Reader } from "../../src/reader.ts";
+import type { Reader } from "../../src/session/reader.ts";
 import { assertClose, EXACT } from "../close.ts";
 import { testOnEach } from "../devices.ts";
 import { randomFrom } from "../random.ts";

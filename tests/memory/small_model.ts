@@ -11,7 +11,7 @@ import { type ModelConfig, parseConfig } from "../../src/model/config.ts";
 import { parameterShapes } from "../../src/model/parameter_shapes.ts";
 import { ropeFrequencies } from "../../src/model/rope_scaling.ts";
 import { hiddenStates, logitsOf, type Model } from "../../src/model/transformer.ts";
-import { createReader, type Reader } from "../../src/reader.ts";
+import { createReader, type Reader } from "../../src/session/reader.ts";
 import { randomFrom } from "../random.ts";
 
 /** Three layers, grouped heads, blocks of four: small enough to read a thousand times. */

@@ -4,8 +4,12 @@ import { memoryFiles } from "../../src/io/memory_files.ts";
 import { SnapshotError } from "../../src/memory/memory_error.ts";
 import type { MemoryOptions } from "../../src/memory/options.ts";
 import { openSnapshot, writeSnapshot } from "../../src/memory/snapshot.ts";
-import type { Reader } from "../../src/reader.ts";
-import { restoreReader, saveReader, type SnapshotParts } from "../../src/session_snapshot.ts";
+import type { Reader } from "../../src/session/reader.ts";
+import {
+  restoreReader,
+  saveReader,
+  type SnapshotParts,
+} from "../../src/session/session_snapshot.ts";
 import { assertClose, EXACT } from "../close.ts";
 import { testOnEach } from "../devices.ts";
 import { randomFrom } from "../random.ts";

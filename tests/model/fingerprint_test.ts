@@ -1,9 +1,20 @@
 import { equal, match, notEqual } from "node:assert/strict";
+import { openDevice } from "../../src/device/open.ts";
 import { denoFiles } from "../../src/io/deno_files.ts";
 import { type HostModel, loadCheckpoint } from "../../src/model/checkpoint/checkpoint.ts";
-import { fingerprint } from "../../src/model/fingerprint.ts";
+import { modelFingerprint } from "../../src/model/fingerprint.ts";
 
 const MODEL = await loadCheckpoint(denoFiles(), "models/tiny");
+
+async function fingerprint({ config, weights }: HostModel): Promise<string> {
+  using stack = new DisposableStack();
+  const device = stack.use(await openDevice({ device: "cpu", threads: 1 }));
+  const tensors = Array.from(
+    weights,
+    ([name, { shape, data }]) => [name, stack.use(device.tensor(shape, { data }))] as const,
+  );
+  return await modelFingerprint(device, { config, weights: new Map(tensors) });
+}
 
 function withWeight(name: string, change: (data: Float32Array) => void): HostModel {
   const { shape, data } = MODEL.weights.get(name)!;
@@ -12,7 +23,7 @@ function withWeight(name: string, change: (data: Float32Array) => void): HostMod
   return { ...MODEL, weights: new Map(MODEL.weights).set(name, { shape, data: copy }) };
 }
 
-Deno.test("fingerprint() is the same for the same model, whatever its order", async () => {
+Deno.test("modelFingerprint() is the same for the same model, whatever its order", async () => {
   const expected = await fingerprint(MODEL);
   match(expected, /^[0-9a-f]{64}$/);
   const weights = new Map([...MODEL.weights].reverse());
@@ -21,7 +32,7 @@ Deno.test("fingerprint() is the same for the same model, whatever its order", as
   equal(await fingerprint({ ...MODEL, config }), expected);
 });
 
-Deno.test("fingerprint() tells other weights, shapes and constants apart", async () => {
+Deno.test("modelFingerprint() tells other weights, shapes and constants apart", async () => {
   const name = "model.layers.5.mlp.down_proj.weight";
   const others = [
     withWeight(name, (data) => data[data.length - 1] += 1e-3),

@@ -41,7 +41,7 @@ export function smallRecipe(change: Record<string, unknown> = {}): Recipe {
     batch: 2,
     accumulate: 2,
     steps: 6,
-    optimizer: { warmUp: 2 },
+    optimizer: { warmUp: 2, clip: 0.1 },
     negatives: { count: 6, least: 2, probability: 0.75 },
     evaluation: { every: 3, textRows: 2, answerRows: 2 },
     checkpointEvery: 2,

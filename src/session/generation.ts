@@ -1,6 +1,6 @@
-import type { BlocksRead } from "./attention/mechanism.ts";
-import type { ModelConfig } from "./model/config.ts";
-import type { Tokenizer } from "./model/tokenizer.ts";
+import type { BlocksRead } from "../attention/mechanism.ts";
+import type { ModelConfig } from "../model/config.ts";
+import type { Tokenizer } from "../model/tokenizer.ts";
 import type { Reader } from "./reader.ts";
 import { checkSampling, sample, seededUniform, type Uniform } from "./sampler.ts";
 import { stopText } from "./stop_text.ts";

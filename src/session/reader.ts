@@ -1,8 +1,8 @@
-import type { BlocksRead, Marker, State } from "./attention/mechanism.ts";
-import { type Device, sizeOf, type Tensor } from "./device/device.ts";
-import { eagerOps, type Ops } from "./device/ops.ts";
-import type { Turns } from "./memory/turns.ts";
-import { hiddenStates, logitsOf, type Model, rememberOnly } from "./model/transformer.ts";
+import type { BlocksRead, Marker, State } from "../attention/mechanism.ts";
+import { type Device, sizeOf, type Tensor } from "../device/device.ts";
+import { eagerOps, type Ops } from "../device/ops.ts";
+import type { Turns } from "../memory/turns.ts";
+import { hiddenStates, logitsOf, type Model, rememberOnly } from "../model/transformer.ts";
 
 /** What readers of one memory share. */
 export interface ReaderParts {

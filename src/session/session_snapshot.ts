@@ -1,7 +1,7 @@
-import type { SavedState } from "./attention/mechanism.ts";
-import type { Files } from "./io/files.ts";
-import { SnapshotError } from "./memory/memory_error.ts";
-import { openSnapshot, writeSnapshot } from "./memory/snapshot.ts";
+import type { SavedState } from "../attention/mechanism.ts";
+import type { Files } from "../io/files.ts";
+import { SnapshotError } from "../memory/memory_error.ts";
+import { openSnapshot, writeSnapshot } from "../memory/snapshot.ts";
 import type { Reader } from "./reader.ts";
 
 /** What sessions of one model need to be saved and restored. */

@@ -1,18 +1,18 @@
 import { deepEqual, equal, notEqual, ok, rejects, throws } from "node:assert/strict";
-import { type Cairn, open, type OpenOptions } from "../src/cairn.ts";
-import type { Device } from "../src/device/device.ts";
-import type { GenerateOptions } from "../src/generation.ts";
-import { writeText } from "../src/io/files.ts";
-import { memoryFiles } from "../src/io/memory_files.ts";
-import { saveCheckpoint } from "../src/model/checkpoint/checkpoint.ts";
-import { type ModelConfig, parseConfig } from "../src/model/config.ts";
-import { parameterShapes } from "../src/model/parameter_shapes.ts";
-import { ReadError } from "../src/read_error.ts";
-import type { Session } from "../src/session.ts";
-import { assertClose, EXACT } from "./close.ts";
-import { testOnEach } from "./devices.ts";
-import { CONFIG } from "./memory/small_model.ts";
-import { randomFrom } from "./random.ts";
+import { type Cairn, open, type OpenOptions } from "../../src/cairn.ts";
+import type { Device } from "../../src/device/device.ts";
+import type { GenerateOptions } from "../../src/session/generation.ts";
+import { writeText } from "../../src/io/files.ts";
+import { memoryFiles } from "../../src/io/memory_files.ts";
+import { saveCheckpoint } from "../../src/model/checkpoint/checkpoint.ts";
+import { type ModelConfig, parseConfig } from "../../src/model/config.ts";
+import { parameterShapes } from "../../src/model/parameter_shapes.ts";
+import { ReadError } from "../../src/session/read_error.ts";
+import type { Session } from "../../src/session/session.ts";
+import { assertClose, EXACT } from "../close.ts";
+import { testOnEach } from "../devices.ts";
+import { CONFIG } from "../memory/small_model.ts";
+import { randomFrom } from "../random.ts";
 
 const SEED = 41;
 const TEXT = "A cairn is a pile of stones that marks a path. Élan, 多, and a 🪨 too; ".repeat(3);
@@ -273,8 +273,8 @@ testOnEach("a saved session goes on to the same text", async (device) => {
 Deno.test("a snapshot of another model is refused; one of another device is not", async () => {
   const disk = memoryFiles();
   const openOn = async (device: "cpu" | "reference", config = CONFIG) => {
-    const { referenceDevice } = await import("../src/device/reference/reference_device.ts");
-    const { openDevice } = await import("../src/device/open.ts");
+    const { referenceDevice } = await import("../../src/device/reference/reference_device.ts");
+    const { openDevice } = await import("../../src/device/open.ts");
     const opened = device === "reference" ? referenceDevice() : await openDevice({ threads: 1 });
     return await openSmall(opened, { disk, config });
   };

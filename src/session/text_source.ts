@@ -1,5 +1,5 @@
-import { utf8Text } from "./model/tokenizer/utf8.ts";
-import type { StreamEncoder } from "./model/tokenizer.ts";
+import { utf8Text } from "../model/tokenizer/utf8.ts";
+import type { StreamEncoder } from "../model/tokenizer.ts";
 
 /** A text: at once, or as a stream of text or UTF-8 bytes. */
 export type TextSource =

@@ -1,5 +1,10 @@
 import { deepEqual, equal, throws } from "node:assert/strict";
-import { checkSampling, sample, type SampleOptions, seededUniform } from "../src/sampler.ts";
+import {
+  checkSampling,
+  sample,
+  type SampleOptions,
+  seededUniform,
+} from "../../src/session/sampler.ts";
 
 const LOGITS = Float32Array.of(1, 3, -Infinity, 2, 3, 0);
 

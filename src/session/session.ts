@@ -1,9 +1,9 @@
-import type { StateUsage } from "./attention/mechanism.ts";
+import type { StateUsage } from "../attention/mechanism.ts";
 import { type GenerateOptions, generation, type Piece } from "./generation.ts";
-import type { MemoryOptions } from "./memory/options.ts";
-import { createTurns } from "./memory/turns.ts";
-import type { ModelConfig } from "./model/config.ts";
-import type { Tokenizer } from "./model/tokenizer.ts";
+import type { MemoryOptions } from "../memory/options.ts";
+import { createTurns } from "../memory/turns.ts";
+import type { ModelConfig } from "../model/config.ts";
+import type { Tokenizer } from "../model/tokenizer.ts";
 import { ReadError } from "./read_error.ts";
 import type { Reader } from "./reader.ts";
 import { missingBytes, readAll, type ReadOptions, type ReadStats } from "./reading.ts";

@@ -1,7 +1,7 @@
-import type { State, StateUsage } from "./attention/mechanism.ts";
-import { MemoryFullError } from "./memory/memory_error.ts";
-import type { MemoryOptions } from "./memory/options.ts";
-import type { ModelConfig } from "./model/config.ts";
+import type { State, StateUsage } from "../attention/mechanism.ts";
+import { MemoryFullError } from "../memory/memory_error.ts";
+import type { MemoryOptions } from "../memory/options.ts";
+import type { ModelConfig } from "../model/config.ts";
 import { ReadError } from "./read_error.ts";
 import type { Reader } from "./reader.ts";
 import type { TextIds } from "./text_source.ts";
