@@ -20,7 +20,9 @@ export type DType = "f32" | "f16" | "i32";
 
 /** Numbers on a device, freed at the end of its scope. */
 export interface Tensor extends Disposable {
+  /** How a number is kept. */
   readonly dtype: DType;
+  /** Lengths of the axes, the last one fastest. */
   readonly shape: readonly number[];
 }
 
@@ -50,7 +52,9 @@ export interface BlockPlan {
 
 /** A {@linkcode BlockPlan} made ready by a device for B rows of S keys. */
 export interface Blocks extends Disposable {
+  /** B. */
   readonly rows: number;
+  /** S. */
   readonly keys: number;
 }
 
@@ -68,13 +72,17 @@ export interface Foreign {
 export interface LandmarkAttentionOptions {
   /** Multiplies q·k. @default {1/√D} */
   scale?: number;
+  /** What each row sees beside its own keys. @default {none} */
   foreign?: Foreign | undefined;
 }
 
 /** Where {@linkcode Device.landmarkAttentionBackward} adds its gradients. */
 export interface LandmarkAttentionGradients {
+  /** f32 [B, T, H, D]. */
   q: Tensor;
+  /** f32 [B, S, G, D]. */
   k: Tensor;
+  /** f32 [B, S, G, D]. */
   v: Tensor;
   /** Needed when the forward pass had foreign blocks: f32 [N, G, D] each. */
   foreign?: { keys: Tensor; values: Tensor } | undefined;
@@ -95,9 +103,13 @@ export interface Chosen {
 
 /** AdamW, one step of one parameter (Loshchilov & Hutter, arXiv 1711.05101). */
 export interface AdamWOptions {
+  /** The learning rate. */
   rate: number;
+  /** Decay of the mean of gradients. */
   beta1: number;
+  /** Decay of the mean of their squares. */
   beta2: number;
+  /** Added to the root of that mean. */
   epsilon: number;
   /** Decoupled: weight −= rate · decay · weight. */
   decay: number;
@@ -111,9 +123,11 @@ export interface AdamWOptions {
 
 /** What `cairn devices` says about a device. */
 export interface DeviceInfo {
+  /** What it runs on. */
   readonly kind: "cpu" | "gpu" | "reference";
   /** For people: the build or adapter that was taken. */
   readonly name: string;
+  /** How many threads compute, the caller's included. */
   readonly threads: number;
   /** Further facts: builds available, limits, features. */
   readonly details: Readonly<Record<string, string | number | boolean>>;
@@ -121,6 +135,7 @@ export interface DeviceInfo {
 
 /** A place where tensors live and operations run. */
 export interface Device extends Disposable {
+  /** What was taken. */
   readonly info: DeviceInfo;
   /** Bytes that tensors and pools hold now. */
   readonly bytes: number;
@@ -135,6 +150,7 @@ export interface Device extends Disposable {
   write(tensor: Tensor, data: Numbers | Uint16Array, at?: number): void;
   /** Reads a tensor: Float32Array (Float64Array on the reference device), Int32Array or, for f16, Uint16Array. */
   read(tensor: Tensor): Promise<Float32Array | Float64Array | Int32Array | Uint16Array>;
+  /** Every number of the tensor becomes `value`. */
   fill(tensor: Tensor, value: number): void;
   /** out = x; same size, same dtype. */
   copy(x: Tensor, out: Tensor): void;
@@ -154,9 +170,11 @@ export interface Device extends Disposable {
   gatherBackward(dOut: Tensor, rows: Tensor, dX: Tensor): void;
   /** out [n, …] = the mean of x's rows first[i] … first[i] + count − 1; first is i32 [n]. */
   meanRows(x: Tensor, first: Tensor, out: Tensor, options: { count: number }): void;
+  /** Adds 1/count of dOut[i] to every row that out[i] is the mean of. */
   meanRowsBackward(dOut: Tensor, first: Tensor, dX: Tensor, options: { count: number }): void;
   /** out [T, C] = x / √(mean(x²) + epsilon) · weight [C] (Zhang & Sennrich, arXiv 1910.07467). */
   rmsNorm(x: Tensor, weight: Tensor, out: Tensor, options: { epsilon: number }): void;
+  /** The gradients of `rmsNorm`. */
   rmsNormBackward(
     x: Tensor,
     weight: Tensor,
@@ -180,6 +198,7 @@ export interface Device extends Disposable {
   ): void;
   /** out [T, F] = silu(gate) · up (Shazeer, arXiv 2002.05202). */
   swiGlu(gate: Tensor, up: Tensor, out: Tensor): void;
+  /** The gradients of `swiGlu`. */
   swiGluBackward(gate: Tensor, up: Tensor, dOut: Tensor, dGate: Tensor, dUp: Tensor): void;
   /**
    * losses [T] = weights · −log softmax(logits [T, V])[target]; targets i32 [T], −1: none, loss 0;
@@ -223,6 +242,7 @@ export interface Device extends Disposable {
     top: Tensor,
     options?: LandmarkAttentionOptions,
   ): void;
+  /** The gradients of `landmarkAttention`, from what it put into `out` and `top`. */
   landmarkAttentionBackward(
     q: Tensor,
     k: Tensor,

@@ -11,7 +11,7 @@ export type DeviceName = "auto" | "cpu" | "gpu" | "reference";
 
 /** Options of {@linkcode openDevice}; those beside `device` are the CPU's. */
 export interface OpenDeviceOptions extends CpuDeviceOptions {
-  /** @default {"auto"} */
+  /** Which one. @default {"auto"} */
   device?: DeviceName | undefined;
 }
 

@@ -7,6 +7,7 @@ import type { Blocks, Device, Foreign, Numbers, Tensor } from "./device.ts";
  * to go back. A model is written once, for both.
  */
 export interface Ops extends Disposable {
+  /** Where they run. */
   readonly device: Device;
   /** A tensor that lives as long as these operations: ids, positions, targets. */
   input(shape: readonly number[], options?: { dtype?: "f32" | "i32"; data?: Numbers }): Tensor;
@@ -20,9 +21,13 @@ export interface Ops extends Disposable {
   gather(x: Tensor, rows: Tensor): Tensor;
   /** Means of `count` rows of x [R, …] from first i32 [n] on → [n, …]. */
   meanRows(x: Tensor, first: Tensor, count: number): Tensor;
+  /** a + b, of one shape. */
   add(a: Tensor, b: Tensor): Tensor;
+  /** x [T, C], every row to a root mean square of one, times weight [C]. */
   rmsNorm(x: Tensor, weight: Tensor, epsilon: number): Tensor;
+  /** x [T, …, D] turned to positions i32 [T] by rotations f32 [P, D/2, 2]. */
   rope(x: Tensor, positions: Tensor, rotations: Tensor): Tensor;
+  /** silu(gate) · up, of one shape. */
   swiGlu(gate: Tensor, up: Tensor): Tensor;
   /** q [B, T, H, D], k and v [B, S, G, D] → [B, T, H, D]. */
   landmarkAttention(q: Tensor, k: Tensor, v: Tensor, blocks: Blocks, foreign?: Foreign): Tensor;

@@ -8,7 +8,9 @@ export type Weights = ReadonlyMap<string, Tensor>;
 
 /** A model: what it looks like, and what it knows. */
 export interface Model {
+  /** Its shape. */
   readonly config: ModelConfig;
+  /** Its parameters. */
   readonly weights: Weights;
 }
 

@@ -27,9 +27,9 @@ import { createHost, type WasmHost } from "./wasm_host.ts";
 
 /** Options of {@linkcode openCpuDevice}. */
 export interface CpuDeviceOptions {
-  /** @default {navigator.hardwareConcurrency}, at most 16; 1 where threads cannot share memory */
+  /** How many threads compute. @default {navigator.hardwareConcurrency, at most 16; 1 where threads cannot share memory} */
   threads?: number | undefined;
-  /** @default {"relaxed"} where the engine runs it */
+  /** Which build of the kernels. @default {"relaxed" where the engine runs it} */
   build?: Build | undefined;
   /**
    * The kernels as a compiled module (build/simd.wasm or build/relaxed.wasm), for engines that do
