@@ -9,7 +9,7 @@
  *
  * using cairn = await open("models/tiny");
  * using session = cairn.session({ topBlocks: 4 });
- * await session.read(await Deno.readTextFile("books/opticks.txt"));
+ * await session.read(await Deno.readTextFile("README.md"));
  * for await (const piece of session.generate("The light", { maxTokens: 8 })) {
  *   console.log(piece.text, piece.blocks.length);
  * }

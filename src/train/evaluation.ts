@@ -92,9 +92,15 @@ export async function evaluate(
   };
 }
 
-/** Rows that overlap by one token, so that no token but the first goes without being asked for. */
+/**
+ * Rows that follow each other so that every token but the first is asked for once. The first
+ * quarter of a row repeats the end of the row before, and is not asked for: it is the context that
+ * the rest would have in running text.
+ */
 function textSequences({ tokens }: Corpus, length: number, most: number): Sequence[] {
-  const fit = Math.floor((tokens.length - 1) / (length - 1));
+  const context = Math.floor(length / 4);
+  const stride = length - 1 - context;
+  const fit = Math.floor((tokens.length - 1 - context) / stride);
   if (fit < 1) {
     throw new RangeError(
       `Cannot evaluate on ${length} tokens at once as the held-out text must hold as many: ` +
@@ -103,11 +109,11 @@ function textSequences({ tokens }: Corpus, length: number, most: number): Sequen
   }
   const count = Math.min(fit, most);
   return Array.from({ length: count }, (_, row) => {
-    const at = Math.floor(row * fit / count) * (length - 1);
+    const at = Math.floor(row * fit / count) * stride;
     return {
       kind: "text",
       tokens: tokens.subarray(at, at + length),
-      weights: new Float32Array(length).fill(1),
+      weights: new Float32Array(length).fill(1, at === 0 ? 0 : context + 1),
       nameless: new Uint8Array(length),
     };
   });
