@@ -20,24 +20,38 @@ const { values: options } = parseArgs({
   },
 });
 
-const threads = Number(options.threads);
-using cairn = await open(options.model, { device: "cpu", threads });
-const book = new TextEncoder().encode(await Deno.readTextFile("books/opticks.txt"));
-console.log(`${cairn.device.info.name}, ${threads} threads; milliseconds a token`);
-console.log(
-  "  stored    read/s  choosing/s |  token   scan  blocks   rest |  holds MB  process MB",
-);
-await readSome(cairn, 8192); // the engine compiles its kernels on the way
-for (const length of options.lengths.split(",").map(Number)) await measure(length);
+const lengths = options.lengths.split(",").map(Number);
+if (lengths.length > 1) {
+  console.log(
+    "  stored    read/s  choosing/s |  token   scan  blocks   rest |  holds MB  process MB",
+  );
+  for (const length of lengths) await measureApart(length);
+} else {
+  using cairn = await open(options.model, { device: "cpu", threads: Number(options.threads) });
+  await readSome(cairn, 8192); // the engine compiles its kernels on the way
+  await measure(cairn, lengths[0]);
+}
+
+/** Memory that a process gave up is not given back, so that each length has a process of its own. */
+async function measureApart(length: number): Promise<void> {
+  const { success } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--v8-flags=--expose-gc", import.meta.filename!].concat(
+      ["--lengths", `${length}`, "--threads", options.threads, "--model", options.model],
+    ),
+    stdout: "inherit",
+    stderr: "inherit",
+  }).output();
+  if (!success) Deno.exit(1);
+}
 
 /** One row of the table. */
-async function measure(length: number): Promise<void> {
+async function measure(cairn: Cairn, length: number): Promise<void> {
   const before = await processBytes();
   using session = cairn.session();
   const { tokens, elapsedMs } = await session.read(text(length));
   const held = session.inspect().totalBytes;
   const grown = await processBytes() - before;
-  const choosing = await readChoosing(session);
+  const choosing = await readChoosing(cairn, session);
   const { tokenMs, scanMs, blocksMs } = await generate(session);
   console.log(
     `${cell(length, 8, 0)}${cell(tokens / elapsedMs * 1000, 10, 0)}${cell(choosing, 12, 0)} |` +
@@ -48,7 +62,7 @@ async function measure(length: number): Promise<void> {
 }
 
 /** Tokens a second where every chunk chooses its blocks among all that are stored. */
-async function readChoosing(session: Session): Promise<number> {
+async function readChoosing(cairn: Cairn, session: Session): Promise<number> {
   const path = await Deno.makeTempFile({ suffix: ".cairn" });
   try {
     await session.save(path);
@@ -81,6 +95,7 @@ async function generate(session: Session) {
 
 /** The book, over and over. */
 function text(bytes: number): string {
+  const book = new TextEncoder().encode(Deno.readTextFileSync("books/opticks.txt"));
   const all = new Uint8Array(bytes);
   for (let at = 0; at < bytes; at += book.length) all.set(book.subarray(0, bytes - at), at);
   return new TextDecoder().decode(all);

@@ -76,7 +76,7 @@ function readOrEmpty(name: string): string {
 
 const { sources, hash } = await readSources();
 if (readOrEmpty("kernels.hash") === hash) {
-  console.log("kernels: up to date");
+  console.error("kernels: up to date");
 } else {
   const start = performance.now();
   Deno.mkdirSync(BUILD, { recursive: true });
@@ -92,5 +92,5 @@ if (readOrEmpty("kernels.hash") === hash) {
   writeWhole("kernels.ts", text);
   writeWhole("kernels.hash", hash);
   const elapsed = Math.round(performance.now() - start);
-  console.log(`kernels: ${sizes.join(", ")} bytes, ${text.length} as text, in ${elapsed} ms`);
+  console.error(`kernels: ${sizes.join(", ")} bytes, ${text.length} as text, in ${elapsed} ms`);
 }

@@ -1,6 +1,8 @@
 // Bundles the program, with the embedded model and the book, into one file: dist/cairn.js runs
 // `demo` from an empty folder without a network. Beside it dist/mod.js, the module alone.
 
+import { fileURLToPath } from "node:url";
+
 const ROOT = new URL("../", import.meta.url);
 const DIST = new URL("dist/", ROOT);
 const MODEL_FILES = ["config.json", "model.safetensors"];
@@ -45,7 +47,7 @@ function bundle(entry: URL, output: URL): number {
       "--platform",
       "deno",
       "-o",
-      output.pathname,
+      fileURLToPath(output),
       entry.href,
     ],
     cwd: ROOT,

@@ -9,7 +9,7 @@ import { drawReads } from "./reads.ts";
 import { facts, grouped, paint, plural, type Terminal } from "./terminal.ts";
 
 /** As much of the book as two cores read in well under a minute. */
-const LETTERS = 110_000;
+const LETTERS = 104_000;
 
 const OPTIONS = {
   letters: number("how much of the book to read", { least: 2000 }, LETTERS),

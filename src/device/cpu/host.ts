@@ -9,6 +9,8 @@ import type { DType, Tensor } from "../device.ts";
 export interface Host {
   /** How many threads {@linkcode Host.run} uses, this one included. */
   readonly threads: number;
+  /** Whether the other threads still look for work, and start at once; asleep they need 0.1 ms. */
+  readonly awake: boolean;
   /**
    * Bytes in the memory, 64-byte aligned, not cleared; room for one vector past the end may be read.
    * @throws {RangeError} If memory is short.
@@ -40,11 +42,13 @@ export interface Host {
 /** What an exponential costs, in elements touched. */
 export const EXP_WORK = 4;
 
-/** Work (in elements touched) that is not worth waking other threads for. */
-const SMALL = 16384;
+/** Work (in elements touched) that is not worth sharing with threads that are awake, or asleep. */
+const SMALL = 2 ** 14;
+const SMALL_ASLEEP = 2 ** 18;
 
 /** Runs a kernel that takes parts: on every thread, or on this one alone if there is little work. */
 export function launch(host: Host, work: number, kernel: string, ...args: number[]): void {
-  if (host.threads === 1 || work < SMALL) host.call(kernel, 0, 1, ...args);
+  const alone = host.threads === 1 || work < SMALL || (work < SMALL_ASLEEP && !host.awake);
+  if (alone) host.call(kernel, 0, 1, ...args);
   else host.run(kernel, ...args);
 }

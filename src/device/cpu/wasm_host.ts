@@ -37,6 +37,9 @@ export async function createHost(
 
   const host: WasmHost = {
     threads,
+    get awake() {
+      return workers?.awake ?? false;
+    },
     get bytes() {
       return heap.bytes - work.bytes;
     },

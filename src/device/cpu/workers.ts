@@ -12,6 +12,8 @@ import { DeviceError } from "../device_error.ts";
 export interface Workers extends Disposable {
   /** Sets all workers to `kernel(part, parts, ...args)`; parts 1 … parts − 1 are theirs. */
   begin(kernel: number, args: readonly number[]): void;
+  /** Whether they still look for work. */
+  readonly awake: boolean;
   /** Waits until all are done. @throws {DeviceError} If a kernel trapped in one. */
   finish(): void;
 }
@@ -36,7 +38,7 @@ const CONTROL_BYTES = 2048;
 const MAX_ARGS = 64;
 
 /** How long to look for work, or for the end of it, before the thread sleeps. Waking takes longer. */
-const SPIN_MS = 0.05;
+const SPIN_MS = 0.2;
 
 interface Start {
   module: WebAssembly.Module;
@@ -80,6 +82,7 @@ function command(control: SharedArrayBuffer, workers: readonly Worker[]): Worker
   const state = new Int32Array(control);
   const args = new Float64Array(control, LAYOUT.args, MAX_ARGS);
   const mayWait = canWait(state);
+  let doneAt = -Infinity;
 
   function publish(kernel: number): void {
     state[LAYOUT.kernel] = kernel;
@@ -89,6 +92,9 @@ function command(control: SharedArrayBuffer, workers: readonly Worker[]): Worker
   }
 
   return {
+    get awake() {
+      return performance.now() - doneAt < SPIN_MS;
+    },
     begin(kernel, values) {
       args.set(values);
       state[LAYOUT.argCount] = values.length;
@@ -104,6 +110,7 @@ function command(control: SharedArrayBuffer, workers: readonly Worker[]): Worker
         if (turn % 64 !== 0 || !mayWait || performance.now() < spinEnd) continue;
         Atomics.wait(state, LAYOUT.remaining, remaining);
       }
+      doneAt = performance.now();
       if (state[LAYOUT.failed] !== 0) throw new DeviceError(failure(control, state));
     },
     [Symbol.dispose]() {
