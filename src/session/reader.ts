@@ -21,6 +21,8 @@ export interface FeedOptions {
   trace?: boolean;
   /** Logits of the ids from this one on are wanted. @default {none} */
   from?: number;
+  /** More ids follow at once, so that nobody asks what comes next. @default {false} */
+  goesOn?: boolean;
   /** The ids hold the markers already, as they must stand. @default {false} */
   marked?: boolean;
   signal?: AbortSignal | undefined;
@@ -70,7 +72,7 @@ export function createReader(
       return idsBeforeBorder(false);
     },
     async feed(ids, options = {}) {
-      const { from = ids.length, marked = false, signal, onPass } = options;
+      const { from = ids.length, marked = false, goesOn = false, signal, onPass } = options;
       const logits = new Float32Array(sizeOf([Math.max(0, ids.length - from), vocab]));
       if (ids.length > 0) next = undefined;
       for (let at = 0; at < ids.length;) {
@@ -79,7 +81,7 @@ export function createReader(
         const count = Math.min(idsBeforeBorder(marked), ids.length - at);
         const part = ids.subarray(at, at + count);
         const text = marked ? asTheyAre(part) : withMarkers(part, state.length, marker);
-        const isLast = at + count === ids.length;
+        const isLast = !goesOn && at + count === ids.length;
         const first = Math.max(0, Math.min(from - at, isLast ? count - 1 : count));
         const wanted = text.places.subarray(first);
         const result = await pass(parts, state, text.tokens, wanted, options);

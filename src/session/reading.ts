@@ -61,10 +61,11 @@ export async function readAll(
   const started = performance.now();
   if (total !== undefined && whenFull === "error") checkFits(reader.state, total, config);
   let done = 0;
-  const feed = async (ids: Int32Array): Promise<void> => {
+  const feed = async (ids: Int32Array, goesOn: boolean): Promise<void> => {
     const from = done;
     await reader.feed(ids, {
       signal,
+      goesOn,
       onPass(count) {
         done = from + count;
         const tokensPerSecond = done / (performance.now() - started) * 1000;
@@ -80,11 +81,11 @@ export async function readAll(
       // Whole chunks only, however the text was cut, and never the last id: the end of the text
       // is where the model foretells what comes next.
       for (let room = reader.room; pending.length > room; room = reader.room) {
-        await feed(pending.subarray(0, room));
-        pending = pending.slice(room);
+        await feed(pending.subarray(0, room), true);
+        pending = pending.subarray(room);
       }
     }
-    await feed(pending);
+    await feed(pending, false);
   } catch (error) {
     throw new ReadError(done, error);
   }
