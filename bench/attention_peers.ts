@@ -81,10 +81,10 @@ async function measureOurs(threads: number, tokens: number): Promise<Timing> {
   return { forwardMs, forwardBackwardMs: forwardMs + backwardMs };
 }
 
-/** The median of nine runs, after two to warm up; a read ends each. */
+/** The median of nine runs, after eight to warm up; a read ends each. */
 async function median(device: Device, result: Tensor, run: () => void): Promise<number> {
   const times: number[] = [];
-  for (let i = -2; i < 9; i++) {
+  for (let i = -8; i < 9; i++) {
     const start = performance.now();
     run();
     await device.read(device.view(result, 0, 1));
