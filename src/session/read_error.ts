@@ -12,7 +12,8 @@ export class ReadError extends Error {
   /** Tells what stopped the read. */
   constructor(tokensRead: number, cause: unknown) {
     const problem = cause instanceof Error ? cause.message : String(cause);
-    super(`Cannot read on after ${tokensRead} tokens, which are remembered: ${problem}`, { cause });
+    const kept = tokensRead > 0 ? ` on after ${tokensRead} tokens, which are remembered` : "";
+    super(`Cannot read${kept}: ${problem}`, { cause });
     this.tokensRead = tokensRead;
   }
 }
