@@ -20,12 +20,17 @@ export interface Pass {
   readonly losses: Float32Array | Float64Array;
 }
 
+/** What a pass will have come to: a GPU may still be at it. */
+export interface PassUnderWay {
+  readonly pass: Promise<Pass>;
+}
+
 /** Goes forward and back over a batch, adding the gradients of its loss to `gradients`. */
 export async function forwardAndBack(
   { device, model, mechanism }: Learner,
   batch: TrainingBatch,
   gradients: ReadonlyMap<Tensor, Tensor>,
-): Promise<Pass> {
+): Promise<PassUnderWay> {
   using attention = mechanism.batch(device, batch);
   using ops = tape(device, gradients);
   const { ids, targets, weights } = inputs(ops, batch);
@@ -33,7 +38,8 @@ export async function forwardAndBack(
   const hidden = await hiddenStates(ops, model, ids, attention.attend);
   const losses = ops.crossEntropy(logitsOf(ops, model, hidden), targets, weights, 1 / total);
   ops.backward();
-  return passOf(await device.read(losses), total);
+  // A promise of its own, not waited for: the next pass can begin while this one is computed.
+  return { pass: device.read(losses).then((read) => passOf(read, total)) };
 }
 
 /** Goes forward only. */

@@ -42,7 +42,12 @@ export interface TrainingState {
 export interface Trainer extends Disposable {
   /** Steps done so far. */
   readonly step: number;
-  /** Learns from the next batch (or batches, if the recipe accumulates). */
+  /**
+   * Begins to learn from the next batch (or batches, if the recipe accumulates). The next step may
+   * begin before the report is there: a GPU computes several steps behind.
+   */
+  begin(): Promise<{ readonly report: Promise<StepReport> }>;
+  /** A whole step, its report waited for. */
   advance(): Promise<StepReport>;
   /** Examines the model on the held-out text; `undefined` if none is held out. */
   examine(): Promise<Evaluation | undefined>;
@@ -76,22 +81,26 @@ export function createTrainer(options: TrainerOptions): Trainer {
   let step = firstStep;
   const owned = stack.move();
 
+  async function begin(): Promise<{ report: Promise<StepReport> }> {
+    const passes: [TrainingBatch, Promise<Pass>][] = [];
+    optimizer.clear();
+    for (let i = 0; i < recipe.accumulate; i++) {
+      const batch = data.batch(step, i);
+      const { pass } = await forwardAndBack(learner, batch, optimizer.gradients);
+      passes.push([batch, pass]);
+    }
+    step++;
+    const rate = rateAt(step, recipe.steps, recipe.optimizer);
+    optimizer.update({ step, rate, scale: 1 / recipe.accumulate });
+    return { report: reportOf({ step, rate }, passes, optimizer.norm(), tokensPerByte) };
+  }
+
   return {
     get step() {
       return step;
     },
-    async advance() {
-      const passes: [TrainingBatch, Pass][] = [];
-      optimizer.clear();
-      for (let i = 0; i < recipe.accumulate; i++) {
-        const batch = data.batch(step, i);
-        passes.push([batch, await forwardAndBack(learner, batch, optimizer.gradients)]);
-      }
-      step++;
-      const rate = rateAt(step, recipe.steps, recipe.optimizer);
-      optimizer.update({ step, rate, scale: 1 / recipe.accumulate });
-      return { step, ...summarize(passes, tokensPerByte), rate, norm: await optimizer.norm() };
-    },
+    begin,
+    advance: async () => await (await begin()).report,
     examine: async () =>
       data.examination && await evaluate(learner, data.examination, { batch: recipe.batch }),
     async model() {
@@ -190,6 +199,18 @@ function prepareData({ recipe, mechanism, corpus, encode }: TrainerOptions) {
         seed,
       }),
   };
+}
+
+/** The report of a step, when all of it is there. */
+async function reportOf(
+  about: Pick<StepReport, "step" | "rate">,
+  passes: readonly [TrainingBatch, Promise<Pass>][],
+  norm: Promise<number>,
+  tokensPerByte: number,
+): Promise<StepReport> {
+  const done = passes.map(async ([batch, pass]) => [batch, await pass] as [TrainingBatch, Pass]);
+  const [all, length] = await Promise.all([Promise.all(done), norm]);
+  return { ...about, ...summarize(all, tokensPerByte), norm: length };
 }
 
 function summarize(

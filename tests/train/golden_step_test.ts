@@ -41,7 +41,8 @@ async function check(device: Device): Promise<void> {
   });
 
   const learner = { device, model: { config, weights }, mechanism };
-  const { loss } = await forwardAndBack(learner, batchOf(golden), optimizer.gradients);
+  const { pass } = await forwardAndBack(learner, batchOf(golden), optimizer.gradients);
+  const { loss } = await pass;
   assertNear("loss", [loss], [LOSS], 1e-4);
   const gradient = (name: string): Tensor => optimizer.gradients.get(weights.get(name)!)!;
   // The file holds gradients that were clipped to a norm of 1; their norms, in its metadata, were not.

@@ -39,9 +39,10 @@ async function check(json: Record<string, unknown>, negatives: boolean): Promise
   const mechanism = landmarkMechanism({ ...config, frequencies: ropeFrequencies(config) }, config);
   const learner = { device: reference, model: { config, weights }, mechanism };
   const batch = randomBatch(negatives);
-  await forwardAndBack(learner, batch, gradients);
+  await (await forwardAndBack(learner, batch, gradients)).pass;
 
-  const loss = async (): Promise<number> => (await forwardAndBack(learner, batch, unused)).loss;
+  const loss = async (): Promise<number> =>
+    (await (await forwardAndBack(learner, batch, unused)).pass).loss;
   const unused = new Map(
     [...gradients.keys()].map((weight) =>
       [weight, stack.use(reference.tensor(weight.shape))] as const
