@@ -55,6 +55,7 @@ export function beginStep(parts: StateParts, frame: Frame, count: number, ties: 
   };
   const tokens = prepareTokens(frame, section.length, count);
   const reads: BlocksRead[] = [];
+  const underWay: Promise<BlocksRead>[] = [];
   return {
     count,
     reads,
@@ -70,7 +71,11 @@ export function beginStep(parts: StateParts, frame: Frame, count: number, ties: 
       using _turn = await view.store.turns.take();
       check();
       const read = await readBlocks(view, looking, { clock, trace });
-      if (read) reads.push(read);
+      if (read) {
+        underWay.push(read.blocks);
+        // Whoever commits waits for it; a step that is given up needs it no more.
+        read.blocks.catch(() => {});
+      }
       return out;
     },
     remember(layer, k, v) {
@@ -78,6 +83,7 @@ export function beginStep(parts: StateParts, frame: Frame, count: number, ties: 
       append(parts, frame, tokens, { layer, k, v });
     },
     async commit() {
+      reads.push(...await Promise.all(underWay.splice(0)));
       check();
       if (count < room) {
         section.length += count;

@@ -98,7 +98,7 @@ export interface Step extends Disposable {
   readonly attend: Attend;
   /** Appends a layer's keys and values f32 [T, G, D] where nobody needs what the tokens see. */
   remember(layer: number, k: Tensor, v: Tensor): void;
-  /** What was read so far, by layer, if the step was begun with `trace`. */
+  /** What was read, by layer, once the step is committed, if it was begun with `trace`. */
   readonly reads: readonly BlocksRead[];
   /** Remembers what was read. A step that is not committed leaves no trace. */
   commit(): Promise<void>;

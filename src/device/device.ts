@@ -101,6 +101,18 @@ export interface Chosen {
   slots: Tensor;
 }
 
+/** Options of {@linkcode Device.placeBlocks}. */
+export interface PlaceOptions {
+  /** Whose pieces are read: piece layer · G + head. */
+  layer: number;
+  /** G. */
+  kvHeads: number;
+  /** Pieces a block: layers · G. */
+  pieces: number;
+  /** K: slots are 0 … K. */
+  topBlocks: number;
+}
+
 /** AdamW, one step of one parameter (Loshchilov & Hutter, arXiv 1711.05101). */
 export interface AdamWOptions {
   /** The learning rate. */
@@ -129,6 +141,8 @@ export interface DeviceInfo {
   readonly name: string;
   /** How many threads compute, the caller's included. */
   readonly threads: number;
+  /** Whether reading back takes long beside an operation, so that choices had better stay there. */
+  readonly remote: boolean;
   /** Further facts: builds available, limits, features. */
   readonly details: Readonly<Record<string, string | number | boolean>>;
 }
@@ -140,8 +154,14 @@ export interface Device extends Disposable {
   /** Bytes that tensors and pools hold now. */
   readonly bytes: number;
 
-  /** A new tensor, zero unless `data` is given. @throws {RangeError} If memory is short. */
-  tensor(shape: readonly number[], options?: { dtype?: DType; data?: Numbers }): Tensor;
+  /**
+   * A new tensor, zero unless `data` is given; `zero: false` may leave what was there, for one that
+   * is written whole before it is read. @throws {RangeError} If memory is short.
+   */
+  tensor(
+    shape: readonly number[],
+    options?: { dtype?: DType; data?: Numbers; zero?: boolean },
+  ): Tensor;
   /** A window on `count` rows of the first axis from row `at`; it shares memory, and need not be freed. */
   view(tensor: Tensor, at: number, count: number): Tensor;
   /** The same numbers under another shape of the same size; shares memory. */
@@ -261,7 +281,10 @@ export interface Device extends Disposable {
    */
   sealBlocks(k: Tensor, v: Tensor, out: Tensor): void;
   /** A pool for `capacity` pieces; how one is laid out inside is the device's own affair. */
-  blockPool(capacity: number, shape: { blockSize: number; headDim: number }): Tensor;
+  blockPool(
+    capacity: number,
+    shape: { blockSize: number; headDim: number; storage?: "f32" | "f16" },
+  ): Tensor;
   /** Puts stored pieces [n, 2, M, D] (f32 or f16) into pool entries, i32 [n]. */
   loadBlocks(pieces: Tensor, pool: Tensor, entries: Tensor): void;
   /**
@@ -283,6 +306,19 @@ export interface Device extends Disposable {
    * to the later block. 1 ≤ k ≤ n.
    */
   chooseBlocks(scores: Tensor, chosen: Tensor, options: { by: Granularity }): void;
+  /**
+   * Where chosen blocks lie in a pool that holds every piece, at entry slot · pieces + piece.
+   * chosen i32 [T|1, H|1, k]: places in `order` i32 [n], the blocks' slots by time. entries and slots
+   * i32 [T|1, H, k] are what `memoryAttention` takes, the r-th block of a row standing in slot
+   * r + K − k, one further if it is among the last k.
+   */
+  placeBlocks(
+    chosen: Tensor,
+    order: Tensor,
+    entries: Tensor,
+    slots: Tensor,
+    options: PlaceOptions,
+  ): void;
   /**
    * Reading: every query attends to its section as `landmarkAttention` does, and to its chosen
    * blocks, each an earlier block with its landmark for a gate.

@@ -1,10 +1,34 @@
-import type { BlockList, BlockTable, ChosenRows, MissingPiece } from "../device/bookkeeping.ts";
-import type { Chosen, Device, Tensor } from "../device/device.ts";
+import type { BlockList, BlockTable, MissingPiece } from "../device/bookkeeping.ts";
+import type { Chosen, Device, DType, Tensor } from "../device/device.ts";
+import type { StoredPieces } from "./block_store.ts";
 import type { MemoryPlan } from "./options.ts";
 import type { Tier } from "./tiers/tier.ts";
 
 /** Pieces that are brought to the device at once. */
 const BATCH = 64;
+
+/** Which stored blocks the tokens of a step read in one layer. */
+export interface BlockChoices {
+  /** i32 [rows, chosenHeads, k] on the device: places in the list, by time; none for the last k. */
+  readonly chosen: Tensor | undefined;
+  /** T, or 1 for all tokens together. */
+  readonly rows: number;
+  /** H, or 1 for all heads together. */
+  readonly chosenHeads: number;
+  /** H. */
+  readonly heads: number;
+  /** How many blocks each reads. */
+  readonly k: number;
+  /** The same, read back; once, however often it is asked. */
+  numbers(): Promise<Int32Array | undefined>;
+}
+
+/** The blocks by time: on the host and on the device. */
+export interface BlockOrder {
+  readonly list: BlockList;
+  /** i32 [n]: the slots. */
+  order(): Tensor;
+}
 
 /** Rows of a choice, ready to be attended to; valid until the pool is asked again. */
 export interface ReadyRows extends Disposable {
@@ -12,19 +36,20 @@ export interface ReadyRows extends Disposable {
   readonly chosen: Chosen;
 }
 
-/**
- * The device's cache of the pieces that were read last: what is missing comes from the tiers. It
- * is the one place that knows that a choice must be read back to find its pieces; on a device that
- * holds every piece, an entry follows from the choice alone.
- */
+/** Where the device has the pieces that are read. */
 export interface BlockPool extends Disposable {
   readonly bytes: number;
+  /** A block was stored. A pool that must hold all blocks says so if it cannot hold this one. */
+  admit(slot: number, pieces: StoredPieces): boolean;
   /** Brings what rows `first` … chose to the device: all of them, or as many as the pool holds. */
-  ready(list: BlockList, layer: number, chosen: ChosenRows, first: number): Promise<ReadyRows>;
+  ready(blocks: BlockOrder, layer: number, chosen: BlockChoices, first: number): Promise<ReadyRows>;
 }
 
-/** A pool of the planned size, filled from `tiers` (by their number in the table). */
-export function blockPool(
+/**
+ * A pool that holds the pieces read last: what is missing comes from the tiers (by their number in
+ * the table). A choice must be read back to find its pieces.
+ */
+export function cachePool(
   device: Device,
   plan: MemoryPlan,
   table: BlockTable,
@@ -33,7 +58,7 @@ export function blockPool(
   const { blockSize, storage, poolEntries, heads: { headDim } } = plan;
   const before = device.bytes;
   using stack = new DisposableStack();
-  const pool = stack.use(device.blockPool(poolEntries, { blockSize, headDim }));
+  const pool = stack.use(device.blockPool(poolEntries, { blockSize, headDim, storage }));
   const shape = [Math.min(BATCH, poolEntries), 2, blockSize, headDim];
   const staging = stack.use(device.tensor(shape, { dtype: storage }));
   const bytes = device.bytes - before;
@@ -41,7 +66,9 @@ export function blockPool(
   const load = loader(device, table, tiers, pool, staging);
   return {
     bytes,
-    async ready(list, layer, chosen, first) {
+    admit: () => true,
+    async ready({ list }, layer, choices, first) {
+      const chosen = { ...choices, chosen: await choices.numbers() };
       const { rows, entries, slots, missing } = table.find(list, layer, chosen, first);
       try {
         for (let i = 0; i < missing.length; i += BATCH) await load(missing.slice(i, i + BATCH));
@@ -71,9 +98,7 @@ function loader(
     const pieces = await fetch(table, tiers, missing);
     let at = 0;
     for (const bytes of pieces) {
-      const numbers = staging.dtype === "f16"
-        ? new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length / 2)
-        : new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+      const numbers = numbersOf(bytes, staging.dtype);
       device.write(staging, numbers, at);
       at += numbers.length;
     }
@@ -101,4 +126,12 @@ async function fetch(
     here.forEach((i, j) => pieces[i] = found[j]);
   }
   return pieces;
+}
+
+/** What stored bytes are to a tensor of that type. */
+export function numbersOf(bytes: Uint8Array, dtype: DType): Float32Array | Uint16Array {
+  const { buffer, byteOffset, length } = bytes;
+  return dtype === "f16"
+    ? new Uint16Array(buffer, byteOffset, length / 2)
+    : new Float32Array(buffer, byteOffset, length / 4);
 }

@@ -1,10 +1,11 @@
 import type { BlockTable, Bookkeeping } from "../device/bookkeeping.ts";
 import type { Device } from "../device/device.ts";
 import type { Files } from "../io/files.ts";
-import { type BlockPool, blockPool } from "./block_pool.ts";
+import { type BlockPool, cachePool } from "./block_pool.ts";
 import { type LandmarkKeys, landmarkKeys } from "./landmark_keys.ts";
 import { MemoryFullError } from "./memory_error.ts";
 import type { MemoryPlan } from "./options.ts";
+import { residentPool } from "./resident_pool.ts";
 import { fileTier } from "./tiers/file_tier.ts";
 import { hostTier } from "./tiers/host_tier.ts";
 import type { Tier } from "./tiers/tier.ts";
@@ -80,7 +81,10 @@ export function blockStore(plan: MemoryPlan, parts: StoreParts): BlockStore {
     entries: plan.poolEntries,
   }));
   const tiers = makeTiers(plan, parts.files).map((tier) => stack.use(tier));
-  const pool = stack.use(blockPool(device, plan, table, tiers));
+  // Who goes by use must be seen when it is read, which a device does not tell.
+  const resident = device.info.remote && (plan.evict === "oldest" || plan.whenFull === "error");
+  let pool = resident ? residentPool(device, plan) : cachePool(device, plan, table, tiers);
+  stack.defer(() => pool[Symbol.dispose]());
   const landmarks = stack.use(landmarkKeys(device, plan));
   const views = new Set<StoreView>();
   const count = { demoted: 0, evicted: 0 };
@@ -91,7 +95,9 @@ export function blockStore(plan: MemoryPlan, parts: StoreParts): BlockStore {
     plan,
     device,
     table,
-    pool,
+    get pool() {
+      return pool;
+    },
     landmarks,
     turns: createTurns(),
     views,
@@ -110,6 +116,10 @@ export function blockStore(plan: MemoryPlan, parts: StoreParts): BlockStore {
       const slot = await storeBlock(shelves, number, pieces);
       try {
         landmarks.reserve(slot);
+        if (!pool.admit(slot, pieces)) {
+          pool[Symbol.dispose]();
+          pool = cachePool(device, plan, table, tiers);
+        }
       } catch (error) {
         release(shelves, slot);
         throw error;

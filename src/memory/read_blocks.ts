@@ -1,6 +1,6 @@
 import type { BlocksRead } from "../attention/mechanism.ts";
-import type { ChosenRows } from "../device/bookkeeping.ts";
 import type { Blocks, Chosen, Granularity, Tensor } from "../device/device.ts";
+import type { BlockChoices } from "./block_pool.ts";
 import type { BlockView } from "./block_view.ts";
 import type { BlockChoice } from "./options.ts";
 
@@ -32,37 +32,39 @@ export interface ReadClock {
 
 /**
  * Chooses stored blocks, brings them to the device, and attends to them and the section. With
- * `trace` it says which ones.
+ * `trace` it says which ones, as soon as the device has chosen them.
  */
 export async function readBlocks(
   view: BlockView,
   looking: Looking,
   { clock, trace }: { clock: ReadClock; trace: boolean },
-): Promise<BlocksRead | undefined> {
+): Promise<{ readonly blocks: Promise<BlocksRead> } | undefined> {
   const { layer, choice, q: { shape: [T, heads] } } = looking;
   const { plan } = view.store;
   const n = view.list.length;
   const k = Math.min(plan.topBlocks, n);
-  const read: ChosenRows[] = [];
+  const read: BlockChoices[] = [];
   if (choice === "recent" || !plan.isLong[layer] || k === n) {
     const last = { chosen: undefined, rows: 1, chosenHeads: 1, heads, k };
-    read.push(last);
-    await attendTo(view, looking, last, 0, T, clock);
+    read.push({ ...last, numbers: () => Promise.resolve(undefined) });
+    await attendTo(view, looking, read[0], 0, T, clock);
   } else {
     // One set for all tokens needs the scores of all of them at once.
     const rows = choice === "chunk" ? T : Math.max(1, Math.floor(SCORES / (heads * n)));
     for (let first = 0; first < T; first += rows) {
       const count = Math.min(rows, T - first);
-      const chosen = await choose(view, looking, choice, first, count, k, clock);
+      using chosen = choose(view, looking, choice, first, count, k, clock);
       read.push(chosen);
       await attendTo(view, looking, chosen, first, count, clock);
+      // Asked for while the choice is there; whoever wants to know waits for it later.
+      if (trace) chosen.numbers();
     }
   }
-  return trace ? numbersOf(view, layer, read) : undefined;
+  return trace ? { blocks: numbersOf(view, layer, read) } : undefined;
 }
 
 /** Scores every landmark and takes the best blocks, for tokens first … first + count − 1. */
-async function choose(
+function choose(
   view: BlockView,
   { layer, queries, q: { shape: [, heads] } }: Looking,
   by: Granularity,
@@ -70,33 +72,37 @@ async function choose(
   count: number,
   k: number,
   clock: ReadClock,
-): Promise<ChosenRows> {
+): BlockChoices & Disposable {
   const started = performance.now();
   const { device, landmarks } = view.store;
   const rows = by === "chunk" ? 1 : count;
   const chosenHeads = by === "heads" ? 1 : heads;
   using scores = device.tensor([count, heads, view.list.length]);
-  using chosen = device.tensor([rows, chosenHeads, k], { dtype: "i32" });
+  const chosen = device.tensor([rows, chosenHeads, k], { dtype: "i32" });
   const asked = device.view(queries, first, count);
   device.landmarkScores(asked, landmarks.segments(layer), view.order(), scores);
   device.chooseBlocks(scores, chosen, { by });
-  const numbers = await device.read(chosen) as Int32Array;
   clock.scanMs += performance.now() - started;
-  return { chosen: numbers, rows, chosenHeads, heads, k };
+  let numbers: Promise<Int32Array> | undefined;
+  return {
+    ...{ chosen, rows, chosenHeads, heads, k },
+    numbers: () => numbers ??= device.read(chosen) as Promise<Int32Array>,
+    [Symbol.dispose]: () => chosen[Symbol.dispose](),
+  };
 }
 
 /** Attends, in as many passes as the pool needs to hold what the tokens chose. */
 async function attendTo(
   view: BlockView,
   looking: Looking,
-  chosen: ChosenRows,
+  chosen: BlockChoices,
   first: number,
   count: number,
   clock: ReadClock,
 ): Promise<void> {
   for (let row = 0; row < chosen.rows;) {
     const started = performance.now();
-    using ready = await view.store.pool.ready(view.list, looking.layer, chosen, row);
+    using ready = await view.store.pool.ready(view, looking.layer, chosen, row);
     clock.readMs += performance.now() - started;
     const [from, tokens] = chosen.rows === 1 ? [first, count] : [first + row, ready.rows];
     attend(view, looking, from, tokens, ready.chosen);
@@ -126,13 +132,17 @@ export function attend(
 }
 
 /** What was read, by the blocks' numbers in the text. */
-function numbersOf(view: BlockView, layer: number, read: readonly ChosenRows[]): BlocksRead {
-  const { list, store: { table } } = view;
+async function numbersOf(
+  { list, store: { table } }: BlockView,
+  layer: number,
+  read: readonly BlockChoices[],
+): Promise<BlocksRead> {
   const { k, chosenHeads: heads } = read[0];
-  const places = read.flatMap(({ chosen }) =>
-    chosen ? [...chosen] : Array.from({ length: k }, (_, r) => list.length - k + r)
-  );
   const rows = read.reduce((sum, part) => sum + part.rows, 0);
-  const numbers = Int32Array.from(places, (place) => table.number(list.at(place)));
-  return { layer, rows, heads, k, numbers };
+  // Before waiting: what the places stand for may change.
+  const texts = Int32Array.from(list.slots(), (slot) => table.number(slot));
+  const last = Int32Array.from({ length: k }, (_, r) => list.length - k + r);
+  const parts = await Promise.all(read.map(({ numbers }) => numbers()));
+  const places = parts.flatMap((chosen) => [...chosen ?? last]);
+  return { layer, rows, heads, k, numbers: Int32Array.from(places, (place) => texts[place]) };
 }

@@ -1,4 +1,12 @@
-import type { Blocks, Chosen, Granularity, Tensor } from "../device.ts";
+import {
+  type Blocks,
+  type Chosen,
+  type Granularity,
+  type PlaceOptions,
+  sizeOf,
+  type Tensor,
+} from "../device.ts";
+import { checkPlaces, placeBlocks as placeAll } from "../place_blocks.ts";
 import { checkDivides, checkInteger, matchShapes } from "../shapes.ts";
 import { checkIndices } from "./gather.ts";
 import { EXP_WORK, type Host, launch } from "./host.ts";
@@ -122,6 +130,21 @@ export function chooseBlocks(
     Number(shared),
     host.scratch(host.threads * host.call("chooseScratch", n, k)),
   );
+}
+
+/** Where chosen blocks lie in a pool that holds every piece; little enough to need no kernel. */
+export function placeBlocks(
+  host: Host,
+  chosen: Tensor,
+  order: Tensor,
+  entries: Tensor,
+  slots: Tensor,
+  options: PlaceOptions,
+): void {
+  const shape = checkPlaces({ chosen, order, entries, slots }, options);
+  checkIndices(host, "placeBlocks", "chosen", chosen, [0, shape.n]);
+  const data = (tensor: Tensor) => host.i32(host.address(tensor), sizeOf(tensor.shape));
+  placeAll(data(chosen), data(order), data(entries), data(slots), shape, options);
 }
 
 /** Attention to the section and to chosen blocks; asm/memory_attention.ts, asm/landmark_rows.ts. */

@@ -8,6 +8,7 @@ import {
   landmarkScores,
   loadBlocks,
   memoryAttention,
+  placeBlocks,
   sealBlocks,
 } from "./block_memory.ts";
 import { crossEntropy, crossEntropyBackward } from "./cross_entropy.ts";
@@ -85,7 +86,13 @@ function cpuDevice(
     <Args extends unknown[], Result>(launcher: (host: Host, ...args: Args) => Result) =>
     (...args: Args): Result => launcher(host, ...args);
   return {
-    info: { kind: "cpu", name: `WebAssembly (${build})`, threads: host.threads, details },
+    info: {
+      kind: "cpu",
+      name: `WebAssembly (${build})`,
+      threads: host.threads,
+      remote: false,
+      details,
+    },
     get bytes() {
       return host.bytes;
     },
@@ -132,6 +139,7 @@ function cpuDevice(
     loadBlocks: on(loadBlocks),
     landmarkScores: on(landmarkScores),
     chooseBlocks: on(chooseBlocks),
+    placeBlocks: on(placeBlocks),
     memoryAttention: on(memoryAttention),
     [Symbol.dispose]: () => host[Symbol.dispose](),
   };

@@ -1,4 +1,5 @@
 import type { Chosen, Device, DType, Tensor } from "../device.ts";
+import { checkPlaces, placeBlocks } from "../place_blocks.ts";
 import { checkDivides, checkInteger, matchShapes } from "../shapes.ts";
 import { loadBlocks, sealBlocks } from "./block_pool.ts";
 import { chooseBlocks } from "./choose_blocks.ts";
@@ -15,7 +16,13 @@ export function memoryOperations(
   create: (dtype: DType, shape: readonly number[]) => ReferenceTensor,
 ): Pick<
   Device,
-  "sealBlocks" | "blockPool" | "loadBlocks" | "landmarkScores" | "chooseBlocks" | "memoryAttention"
+  | "sealBlocks"
+  | "blockPool"
+  | "loadBlocks"
+  | "landmarkScores"
+  | "chooseBlocks"
+  | "placeBlocks"
+  | "memoryAttention"
 > {
   const { any, reals, indices } = reach;
   return {
@@ -63,6 +70,12 @@ export function memoryOperations(
       );
       checkInteger("chooseBlocks", "k", k, [1, n]);
       chooseBlocks(reals(scores), indices(chosen), options);
+    },
+    placeBlocks(chosen, order, entries, slots, options) {
+      const shape = checkPlaces({ chosen, order, entries, slots }, options);
+      checkIndices("placeBlocks", "chosen", indices(chosen), [0, shape.n]);
+      const data = (tensor: Tensor): Int32Array => indices(tensor).data;
+      placeBlocks(data(chosen), data(order), data(entries), data(slots), shape, options);
     },
     memoryAttention(queries, q, k, v, blocks, chosen, out, options = {}) {
       const name = "memoryAttention";

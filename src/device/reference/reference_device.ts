@@ -28,7 +28,13 @@ export function referenceDevice(): Device {
   }
 
   return {
-    info: { kind: "reference", name: "reference (f64 loops)", threads: 1, details: {} },
+    info: {
+      kind: "reference",
+      name: "reference (f64 loops)",
+      threads: 1,
+      remote: false,
+      details: {},
+    },
     get bytes() {
       return bytes;
     },
