@@ -1,7 +1,9 @@
 /** The devices that tests run on, and how a test is declared for all of them. */
 
 import { availableBuilds, type Build } from "../src/device/cpu/kernels.ts";
-import type { Device } from "../src/device/device.ts";
+import { deviceOptions } from "../src/cli/device_options.ts";
+import type { Device, DeviceInfo } from "../src/device/device.ts";
+import { DeviceError } from "../src/device/device_error.ts";
 import { openDevice } from "../src/device/open.ts";
 import { referenceDevice } from "../src/device/reference/reference_device.ts";
 import { assertClose, EXACT, type Tolerance } from "./close.ts";
@@ -18,17 +20,42 @@ export interface NamedDevice {
 /** What the others are measured by. */
 export const reference: Device = referenceDevice();
 
+/** CAIRN_TEST_DEVICES, such as "reference,gpu", leaves the other kinds out. */
+function wanted(kind: DeviceInfo["kind"]): boolean {
+  const kinds = Deno.env.get("CAIRN_TEST_DEVICES");
+  return kinds === undefined || kinds.split(",").includes(kind);
+}
+
 async function cpu(build: Build, threads: number): Promise<NamedDevice> {
   const device = await openDevice({ device: "cpu", build, threads });
   return { name: `cpu ${build} ×${threads}`, family: build, device };
 }
 
-const builds = availableBuilds();
+/**
+ * The GPU, or what plays one, if there is any; CAIRN_REQUIRE_GPU=1 makes it an error if not.
+ * CAIRN_TEST_GPU says whose WebGPU, as the option `--gpu` does.
+ */
+async function gpu(): Promise<NamedDevice[]> {
+  const webGpu = Deno.env.get("CAIRN_TEST_GPU") ?? "builtin";
+  try {
+    const { options } = await deviceOptions({ device: "gpu", gpu: webGpu as "builtin" });
+    return [{ name: "gpu", family: "gpu", device: await openDevice(options) }];
+  } catch (error) {
+    if (!(error instanceof DeviceError) || Deno.env.get("CAIRN_REQUIRE_GPU") === "1") throw error;
+    return [];
+  }
+}
 
-/** Every device here: the CPU in all builds that this engine runs, on one thread and on two. */
+const builds = wanted("cpu") ? availableBuilds() : [];
+
+/**
+ * Every device here: the CPU in all builds that this engine runs, on one thread and on two, and the
+ * GPU.
+ */
 export const devices: readonly NamedDevice[] = [
-  { name: "reference", family: "reference", device: reference },
+  ...wanted("reference") ? [{ name: "reference", family: "reference", device: reference }] : [],
   ...await Promise.all(builds.flatMap((build) => [cpu(build, 1), cpu(build, 2)])),
+  ...wanted("gpu") ? await gpu() : [],
 ];
 
 globalThis.addEventListener("unload", () => {

@@ -1,6 +1,7 @@
 import { type CpuDeviceOptions, openCpuDevice } from "./cpu/cpu_device.ts";
 import type { Device } from "./device.ts";
 import { DeviceError } from "./device_error.ts";
+import { isSoftware, requestAdapter } from "./gpu/adapter.ts";
 import { referenceDevice } from "./reference/reference_device.ts";
 
 export type { CpuDeviceOptions } from "./cpu/cpu_device.ts";
@@ -9,14 +10,17 @@ export type { Build } from "./cpu/kernels.ts";
 /** Which device to open; `auto` takes the fastest there is, and its `info` says which. */
 export type DeviceName = "auto" | "cpu" | "gpu" | "reference";
 
-/** Options of {@linkcode openDevice}; those beside `device` are the CPU's. */
+/** Options of {@linkcode openDevice}; those beside `device` and `gpu` are the CPU's. */
 export interface OpenDeviceOptions extends CpuDeviceOptions {
   /** Which one. @default {"auto"} */
   device?: DeviceName | undefined;
+  /** A standard WebGPU object, where it is not the engine's own. @default {navigator.gpu} */
+  gpu?: GPU | undefined;
 }
 
 /**
- * Opens a device.
+ * Opens a device. `auto` takes a GPU if there is one, but none that a program on the CPU plays, and
+ * otherwise the CPU.
  *
  * @example Usage
  * ```ts
@@ -32,15 +36,16 @@ export interface OpenDeviceOptions extends CpuDeviceOptions {
  * @throws {DeviceError} If the named device is missing: no other is taken instead.
  */
 export async function openDevice(options: OpenDeviceOptions = {}): Promise<Device> {
-  const { device = "auto", ...cpu } = options;
+  const { device = "auto", gpu, ...cpu } = options;
   switch (device) {
     case "auto":
+      return await openHardwareGpu(options) ?? await openCpuDevice(cpu);
     case "cpu":
       return await openCpuDevice(cpu);
     case "reference":
       return referenceDevice();
     case "gpu":
-      throw new DeviceError("Cannot open a GPU device as this version has no GPU kernels");
+      return await openGpu(gpu);
     default:
       device satisfies never;
       throw new RangeError(
@@ -48,4 +53,23 @@ export async function openDevice(options: OpenDeviceOptions = {}): Promise<Devic
           `current value is ${device}`,
       );
   }
+}
+
+/** A GPU that is worth taking unasked. Whoever brings kernels for the CPU wants the CPU. */
+async function openHardwareGpu({ gpu, module }: OpenDeviceOptions): Promise<Device | undefined> {
+  if (module) return undefined;
+  const adapter = await requestAdapter({ gpu });
+  if (!adapter || isSoftware(adapter)) return undefined;
+  try {
+    return await openGpu(gpu);
+  } catch (error) {
+    if (error instanceof DeviceError) return undefined;
+    throw error;
+  }
+}
+
+/** Who computes on the CPU need not load the GPU's kernels. */
+async function openGpu(gpu: GPU | undefined): Promise<Device> {
+  const { openGpuDevice } = await import("./gpu/gpu_device.ts");
+  return await openGpuDevice({ gpu });
 }

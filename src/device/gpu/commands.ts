@@ -1,0 +1,167 @@
+/**
+ * The order of work: kernels and copies gather in one encoder, and go to the GPU in batches, so that
+ * it begins while the host is still busy with what follows.
+ */
+
+import { DeviceError } from "../device_error.ts";
+import type { PooledBuffer } from "./buffers.ts";
+import type { Param } from "./host.ts";
+import type { Pipeline } from "./kernel.ts";
+import type { Profiler } from "./profiler.ts";
+
+/** Bytes of a kernel's parameters, and the step between them that every device can bind at. */
+export const PARAM_BYTES = 256;
+/** Kernels in a batch. */
+const BATCH = 96;
+/** Bind groups that a pipeline keeps: a step of a model uses the same buffers again and again. */
+const KEPT_GROUPS = 4096;
+
+/** Work for the GPU, done in order. */
+export interface Commands {
+  /** The number of the batch that is being filled. */
+  readonly batch: number;
+  dispatch(
+    name: string,
+    pipeline: Pipeline,
+    buffers: readonly PooledBuffer[],
+    params: readonly Param[],
+    groups: readonly [number, number?, number?],
+  ): void;
+  copy(from: PooledBuffer, fromAt: number, to: PooledBuffer, toAt: number, bytes: number): void;
+  clear(buffer: PooledBuffer, bytes: number): void;
+  write(buffer: PooledBuffer, at: number, data: Uint8Array): void;
+  /** A copy of bytes, once all work before it is done. */
+  read(buffer: PooledBuffer, at: number, bytes: number): Promise<ArrayBuffer>;
+  /** Sends what was gathered. */
+  flush(): void;
+}
+
+/** Commands for a device's queue. `check` throws if the device cannot work any more. */
+export function createCommands(
+  device: GPUDevice,
+  check: () => void,
+  profiler: Profiler | undefined,
+): Commands {
+  const ring = device.createBuffer({
+    label: "params",
+    size: BATCH * PARAM_BYTES,
+    usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
+  });
+  const words = new Uint32Array(BATCH * PARAM_BYTES / 4);
+  const floats = new Float32Array(words.buffer);
+  const kept = new WeakMap<Pipeline, Map<string, GPUBindGroup>>();
+  let encoder: GPUCommandEncoder | undefined;
+  let pass: GPUComputePassEncoder | undefined;
+  let [batch, used] = [0, 0];
+
+  function begin(): GPUCommandEncoder {
+    return encoder ??= device.createCommandEncoder();
+  }
+  function endPass(): void {
+    pass?.end();
+    pass = undefined;
+  }
+  function flush(): void {
+    if (!encoder) return;
+    endPass();
+    profiler?.resolve(encoder);
+    if (used > 0) device.queue.writeBuffer(ring, 0, words, 0, used * PARAM_BYTES / 4);
+    device.queue.submit([encoder.finish()]);
+    profiler?.submitted();
+    encoder = undefined;
+    used = 0;
+    batch++;
+  }
+  function bind(pipeline: Pipeline, buffers: readonly PooledBuffer[]): GPUBindGroup {
+    let groups = kept.get(pipeline);
+    if (!groups) kept.set(pipeline, groups = new Map());
+    let key = "";
+    for (const { id } of buffers) key += `${id},`;
+    let group = groups.get(key);
+    if (!group) {
+      if (groups.size >= KEPT_GROUPS) groups.clear();
+      group = device.createBindGroup({
+        layout: pipeline.layout,
+        entries: [
+          { binding: 0, resource: { buffer: ring, size: PARAM_BYTES } },
+          ...buffers.map(({ buffer }, i) => ({ binding: i + 1, resource: { buffer } })),
+        ],
+      });
+      groups.set(key, group);
+    }
+    return group;
+  }
+
+  return {
+    get batch() {
+      return batch;
+    },
+    dispatch(name, pipeline, buffers, params, [x, y = 1, z = 1]) {
+      check();
+      if (x === 0 || y === 0 || z === 0) return;
+      if (used === BATCH) flush();
+      const at = used * PARAM_BYTES / 4;
+      params.forEach((param, i) => {
+        if (typeof param === "number") words[at + i] = param;
+        else floats[at + i] = param.f32;
+      });
+      const group = bind(pipeline, buffers);
+      if (profiler) {
+        endPass();
+        pass = begin().beginComputePass({ timestampWrites: profiler.next(name) });
+      } else {
+        pass ??= begin().beginComputePass();
+      }
+      pass.setPipeline(pipeline.pipeline);
+      pass.setBindGroup(0, group, [used * PARAM_BYTES]);
+      pass.dispatchWorkgroups(x, y, z);
+      for (const buffer of buffers) buffer.lastUse = batch;
+      used++;
+    },
+    copy(from, fromAt, to, toAt, bytes) {
+      check();
+      endPass();
+      begin().copyBufferToBuffer(from.buffer, fromAt, to.buffer, toAt, bytes);
+      from.lastUse = to.lastUse = batch;
+    },
+    clear(buffer, bytes) {
+      endPass();
+      begin().clearBuffer(buffer.buffer, 0, bytes);
+      buffer.lastUse = batch;
+    },
+    write(buffer, at, data) {
+      check();
+      // Writes come before all commands that were not sent yet.
+      if (buffer.lastUse === batch) flush();
+      device.queue.writeBuffer(buffer.buffer, at, data as Uint8Array<ArrayBuffer>);
+      buffer.fresh = false;
+    },
+    async read(from, at, bytes) {
+      check();
+      const size = Math.ceil(bytes / 4) * 4;
+      const staging = device.createBuffer({
+        label: "read",
+        size: Math.max(4, size),
+        usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+      });
+      endPass();
+      begin().copyBufferToBuffer(from.buffer, at, staging, 0, size);
+      from.lastUse = batch;
+      try {
+        // Reads that are asked for together go in one batch.
+        await undefined;
+        check();
+        flush();
+        await staging.mapAsync(GPUMapMode.READ);
+        check();
+        return staging.getMappedRange().slice(0, bytes);
+      } catch (cause) {
+        check();
+        throw new DeviceError(`Cannot read from the GPU: ${cause}`, { cause });
+      } finally {
+        staging.destroy();
+      }
+    },
+    flush,
+  };
+}

@@ -1,0 +1,98 @@
+import type { Device, Tensor } from "../device.ts";
+import { DeviceError } from "../device_error.ts";
+import { adamW } from "./adam_w.ts";
+import { type GpuDeviceOptions, type OpenAdapter, openAdapter, requestAdapter } from "./adapter.ts";
+import { add } from "./add.ts";
+import { loadBlocks, sealBlocks } from "./block_memory.ts";
+import { blockPool } from "./block_pool.ts";
+import { blocks } from "./blocks.ts";
+import { chooseBlocks } from "./choose_blocks.ts";
+import { crossEntropy, crossEntropyBackward } from "./cross_entropy.ts";
+import { fill } from "./fill.ts";
+import { gather, gatherBackward } from "./gather.ts";
+import { createGpuHost, type WholeHost } from "./gpu_host.ts";
+import { landmarkAttention } from "./landmark_attention.ts";
+import { landmarkAttentionBackward } from "./landmark_attention_backward.ts";
+import { landmarkScores } from "./landmark_scores.ts";
+import { matmul } from "./matmul.ts";
+import { meanRows, meanRowsBackward } from "./mean_rows.ts";
+import { memoryAttention } from "./memory_attention.ts";
+import { placeBlocks } from "./place_blocks.ts";
+import type { KernelTime } from "./profiler.ts";
+import { rmsNorm, rmsNormBackward } from "./rms_norm.ts";
+import { rope } from "./rope.ts";
+import { sumSquares } from "./sum_squares.ts";
+import { swiGlu, swiGluBackward } from "./swi_glu.ts";
+import { copy, read, reshape, view, write } from "./transfer.ts";
+
+export type { GpuDeviceOptions } from "./adapter.ts";
+
+/** A GPU as a device. */
+export interface GpuDevice extends Device {
+  /** GPU time since the last call, by kernel, of a device opened with `profile`. */
+  profile(): Promise<Map<string, KernelTime>>;
+}
+
+/** Opens a GPU. @throws {DeviceError} If there is none, or it lacks what kernels need. */
+export async function openGpuDevice(options: GpuDeviceOptions = {}): Promise<GpuDevice> {
+  const adapter = await requestAdapter(options);
+  if (!adapter) {
+    throw new DeviceError(
+      "Cannot open a GPU as there must be an adapter, a GPU with a Vulkan, Metal or D3D12 driver: " +
+        "none was found",
+    );
+  }
+  return gpuDevice(await openAdapter(adapter), options.profile ?? false);
+}
+
+function gpuDevice(open: OpenAdapter, profile: boolean): GpuDevice {
+  const host = createGpuHost(open, profile);
+  const on =
+    <Args extends unknown[], Result>(launcher: (host: WholeHost, ...args: Args) => Result) =>
+    (...args: Args): Result => launcher(host, ...args);
+  return {
+    info: { kind: "gpu", name: open.name, threads: 1, remote: true, details: open.details },
+    get bytes() {
+      return host.bytes;
+    },
+    tensor: (shape, options): Tensor => host.tensor(shape, options),
+    view: on(view),
+    reshape: on(reshape),
+    write: on(write),
+    read: on(read),
+    fill: on(fill),
+    copy: on(copy),
+
+    matmul: on(matmul),
+    add: on(add),
+    gather: on(gather),
+    gatherBackward: on(gatherBackward),
+    meanRows: on(meanRows),
+    meanRowsBackward: on(meanRowsBackward),
+    rmsNorm: on(rmsNorm),
+    rmsNormBackward: on(rmsNormBackward),
+    rope: on(rope),
+    swiGlu: on(swiGlu),
+    swiGluBackward: on(swiGluBackward),
+    crossEntropy: on(crossEntropy),
+    crossEntropyBackward: on(crossEntropyBackward),
+    sumSquares: on(sumSquares),
+    adamW: on(adamW),
+
+    blocks: on(blocks),
+    landmarkAttention: on(landmarkAttention),
+    landmarkAttentionBackward: on(landmarkAttentionBackward),
+    sealBlocks: on(sealBlocks),
+    blockPool: on(blockPool),
+    loadBlocks: on(loadBlocks),
+    landmarkScores: on(landmarkScores),
+    chooseBlocks: on(chooseBlocks),
+    placeBlocks: on(placeBlocks),
+    memoryAttention: on(memoryAttention),
+    async profile() {
+      host.commands.flush();
+      return await host.profiler?.take() ?? new Map();
+    },
+    [Symbol.dispose]: () => host[Symbol.dispose](),
+  };
+}

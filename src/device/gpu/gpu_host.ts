@@ -1,0 +1,188 @@
+/** The host behind the launchers: tensors in pooled buffers, kernels in the order of the calls. */
+
+import { type DType, type Numbers, sizeOf, type Tensor } from "../device.ts";
+import { DeviceError } from "../device_error.ts";
+import { shapeText } from "../shapes.ts";
+import type { OpenAdapter } from "./adapter.ts";
+import { type BufferPool, bufferPool } from "./buffers.ts";
+import { type Commands, createCommands, PARAM_BYTES } from "./commands.ts";
+import { GpuTensor, owned, SIZE_BYTES, type Storage } from "./gpu_tensor.ts";
+import type { GpuHost, Launch } from "./host.ts";
+import { type Kernel, pipelineCache } from "./kernel.ts";
+import { createProfiler, type Profiler } from "./profiler.ts";
+import { write } from "./transfer.ts";
+
+/** A host with what only the device itself uses. */
+export interface WholeHost extends GpuHost, Disposable {
+  readonly bytes: number;
+  readonly commands: Commands;
+  readonly profiler: Profiler | undefined;
+  /** The tensor as it lies in memory. */
+  inside(tensor: Tensor): GpuTensor;
+  /** The host's copy of integers is no longer what the tensor holds. */
+  touched(tensor: GpuTensor): void;
+}
+
+/** A host on an open adapter. */
+export function createGpuHost(open: OpenAdapter, profile: boolean): WholeHost {
+  const { device, limits, features } = open;
+  const { check, close } = watch(open);
+  const buffers = bufferPool(device, limits.tensorBytes);
+  const profiler = profile && features.timestamps ? createProfiler(device) : undefined;
+  const commands = createCommands(device, check, profiler);
+  const ready = pipelineCache(device, PARAM_BYTES);
+  const parts: Parts = { buffers, commands, limit: limits.tensorBytes };
+  const inside = (tensor: Tensor): GpuTensor => owned(host, tensor);
+  const touched = ({ storage }: GpuTensor): void => void (storage.shadow = undefined);
+  const host: WholeHost = {
+    limits,
+    features,
+    commands,
+    profiler,
+    get bytes() {
+      return buffers.bytes;
+    },
+    tensor(shape, options = {}) {
+      check();
+      return makeTensor(host, parts, shape, options);
+    },
+    inside,
+    touched,
+    check: (tensor) => void inside(tensor),
+    shares: (a, b) => inside(a).storage === inside(b).storage,
+    offset: (tensor) => inside(tensor).at,
+    known(tensor) {
+      const { storage: { shadow }, at, shape } = inside(tensor);
+      return shadow?.subarray(at, at + sizeOf(shape));
+    },
+    run(kernel, launch) {
+      const pipeline = ready(kernel, launch.constants ?? {});
+      using tensors = apart(host, kernel, launch, pipeline.writes);
+      const params = [...tensors.list.map(({ at }) => at), ...launch.params ?? []];
+      if (params.length * 4 > PARAM_BYTES) {
+        throw new RangeError(`Cannot run ${kernel.name} with ${params.length} parameters`);
+      }
+      const bound = tensors.list.map(({ storage }) => storage.buffer);
+      commands.dispatch(kernel.name, pipeline, bound, params, launch.groups);
+      tensors.list.forEach((tensor, i) => pipeline.writes[i] && touched(tensor));
+    },
+    write: (tensor, data) => write(host, tensor, data),
+    copy(from, to) {
+      const [source, target] = [inside(from), inside(to)];
+      const size = SIZE_BYTES[from.dtype];
+      const bytes = Math.ceil(sizeOf(from.shape) * size / 4) * 4;
+      commands.copy(
+        source.storage.buffer,
+        source.at * size,
+        target.storage.buffer,
+        target.at * size,
+        bytes,
+      );
+      touched(target);
+    },
+    [Symbol.dispose]() {
+      close();
+      buffers[Symbol.dispose]();
+      device.destroy();
+    },
+  };
+  return host;
+}
+
+/** Keeps what went wrong, to be thrown by the next call: errors of a GPU come late. */
+function watch({ device, name }: OpenAdapter): { check: () => void; close: () => void } {
+  let problem: string | undefined;
+  let open = true;
+  device.addEventListener("uncapturederror", (event) => {
+    event.preventDefault();
+    const { error } = event as GPUUncapturedErrorEvent;
+    const short = error.constructor.name === "GPUOutOfMemoryError";
+    problem ??= short
+      ? `Cannot go on as ${name} is out of memory: ${error.message}`
+      : `Cannot go on as ${name} refused a command: ${error.message}`;
+  });
+  device.lost.then(({ reason, message }) => {
+    if (!open) return;
+    problem ??=
+      `Cannot go on as the device ${name} was lost (${reason || "unknown"}): ${message}. ` +
+      "All that it held is gone: open it again, and restore sessions from their last snapshots";
+  });
+  return {
+    check() {
+      if (!open) throw new DeviceError(`Cannot use ${name} as it was closed`);
+      if (problem !== undefined) throw new DeviceError(problem);
+    },
+    close: () => void (open = false),
+  };
+}
+
+interface Parts {
+  readonly buffers: BufferPool;
+  readonly commands: Commands;
+  readonly limit: number;
+}
+
+function makeTensor(
+  host: WholeHost,
+  { buffers, commands, limit }: Parts,
+  shape: readonly number[],
+  options: { dtype?: DType; data?: Numbers | Uint16Array; zero?: boolean },
+): Tensor {
+  const { dtype = "f32", data, zero = true } = options;
+  const size = sizeOf(shape);
+  const bytes = Math.max(4, Math.ceil(size * SIZE_BYTES[dtype] / 4) * 4);
+  if (!shape.every((length) => Number.isInteger(length) && length >= 0) || bytes > limit) {
+    throw new RangeError(
+      `Cannot make a tensor as its axes must be integers and its bytes at most ${limit}, what ` +
+        `the adapter binds at once: current value is ${shapeText({ dtype, shape })}`,
+    );
+  }
+  const filled = data !== undefined && data.length === size;
+  const buffer = buffers.take(bytes, filled ? { idle: commands.batch } : undefined);
+  const storage: Storage = { owner: host, buffer, freed: false, shadow: undefined };
+  const tensor = new GpuTensor(dtype, [...shape], storage, 0, () => buffers.give(buffer));
+  try {
+    if (!buffer.fresh && !filled && zero) commands.clear(buffer, bytes);
+    if (dtype === "i32" && (data !== undefined || zero)) storage.shadow = new Int32Array(size);
+    if (data !== undefined) write(host, tensor, data);
+    return tensor;
+  } catch (error) {
+    tensor[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/** A launch's tensors; those it reads from a buffer that it writes are copies. */
+function apart(
+  host: WholeHost,
+  { name }: Kernel,
+  { tensors }: Launch,
+  writes: readonly boolean[],
+): Disposable & { list: readonly GpuTensor[] } {
+  if (tensors.length !== writes.length) {
+    throw new RangeError(
+      `Cannot run ${name} as it must be given ${writes.length} tensors: ` +
+        `current value is ${tensors.length}`,
+    );
+  }
+  const list = tensors.map((tensor) => host.inside(tensor));
+  let copies: Tensor[] | undefined;
+  for (let i = 0; i < list.length; i++) {
+    if (writes[i]) continue;
+    for (let j = 0; j < list.length; j++) {
+      if (!writes[j] || list[j].storage !== list[i].storage) continue;
+      const { dtype, shape } = list[i];
+      const aside = host.tensor(shape, { dtype, zero: false });
+      host.copy(list[i], aside);
+      (copies ??= []).push(aside);
+      list[i] = host.inside(aside);
+      break;
+    }
+  }
+  return {
+    list,
+    [Symbol.dispose]() {
+      for (const copy of copies ?? []) copy[Symbol.dispose]();
+    },
+  };
+}

@@ -1,0 +1,90 @@
+import type {
+  Blocks,
+  Foreign,
+  LandmarkAttentionGradients,
+  LandmarkAttentionOptions,
+  Tensor,
+} from "../device.ts";
+import { matchShapes } from "../shapes.ts";
+import { checkBlocks } from "./blocks.ts";
+import type { GpuHost } from "./host.ts";
+import { checkIndices } from "./host_check.ts";
+import { backSlice, type Job, slicesOf, sumLists } from "./landmark_gradient.ts";
+
+const INPUTS = { q: "f32 B T H D", k: "f32 B S G D", v: "f32 B S G D" } as const;
+const OUTPUTS = { out: "f32 B T H D", top: "f32 B T H" } as const;
+
+/** Adds the gradients of `landmarkAttention`; wgsl/landmark_attention_backward_*.wgsl. */
+export function landmarkAttentionBackward(
+  host: GpuHost,
+  q: Tensor,
+  k: Tensor,
+  v: Tensor,
+  blocks: Blocks,
+  out: Tensor,
+  top: Tensor,
+  dOut: Tensor,
+  gradients: LandmarkAttentionGradients,
+  { scale, foreign }: LandmarkAttentionOptions = {},
+): void {
+  const operation = "landmarkAttentionBackward";
+  const { q: dQ, k: dK, v: dV } = gradients;
+  const shape = matchShapes(
+    operation,
+    { ...INPUTS, ...OUTPUTS, dOut: INPUTS.q, dQ: INPUTS.q, dK: INPUTS.k, dV: INPUTS.v },
+    { q, k, v, out, top, dOut, dQ, dK, dV },
+  );
+  const plan = checkBlocks(operation, host, blocks, shape);
+  const pool = checkForeign(host, operation, foreign, gradients.foreign, shape);
+  const job: Job = {
+    ...{ shape, plan, q, out, top, dOut, dQ },
+    scale: scale ?? 1 / Math.sqrt(shape.D),
+  };
+  if (!pool) {
+    for (const slice of slicesOf(host, job)) backSlice(host, job, slice, { k, v, dK, dV });
+    return;
+  }
+  const { B, G, D } = shape;
+  const { keys, values, index, dKeys, dValues } = pool;
+  const lists = [B, index.shape[1], G, D];
+  using dKeyLists = host.tensor(lists);
+  using dValueLists = host.tensor(lists);
+  const listed = { k: keys, v: values, dK: dKeyLists, dV: dValueLists, index };
+  for (const slice of slicesOf(host, job)) {
+    backSlice(host, job, slice, { k, v, dK, dV }, listed);
+  }
+  sumLists(host, index, dKeyLists, dValueLists, dKeys, dValues);
+}
+
+/** A pool of foreign blocks that is seen, and where its gradients go. */
+interface Pool extends Foreign {
+  readonly dKeys: Tensor;
+  readonly dValues: Tensor;
+}
+
+/** The foreign blocks of a call, if it has any. */
+function checkForeign(
+  host: GpuHost,
+  operation: string,
+  foreign: Foreign | undefined,
+  gradients: LandmarkAttentionGradients["foreign"],
+  { B, G, D }: Record<"B" | "G" | "D", number>,
+): Pool | undefined {
+  if (!foreign) return undefined;
+  if (!gradients) {
+    throw new TypeError(
+      `Cannot run ${operation} as gradients.foreign must be given with foreign blocks: ` +
+        `current value is undefined`,
+    );
+  }
+  const { keys, values, index } = foreign;
+  const { keys: dKeys, values: dValues } = gradients;
+  const entries = `f32 N ${G} ${D}`;
+  const { N } = matchShapes(
+    operation,
+    { keys: entries, values: entries, index: `i32 ${B} n`, dKeys: entries, dValues: entries },
+    { keys, values, index, dKeys, dValues },
+  ) as { N: number };
+  checkIndices(host, operation, "foreign.index", index, [-1, N]);
+  return index.shape[1] === 0 ? undefined : { ...foreign, dKeys, dValues };
+}

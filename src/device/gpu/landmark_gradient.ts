@@ -1,0 +1,205 @@
+/** The kernels behind `landmarkAttentionBackward`, and how their work is cut. */
+
+import blocksSource from "../../../wgsl/landmark_attention_backward_blocks.wgsl" with {
+  type: "text",
+};
+import keysSource from "../../../wgsl/landmark_attention_backward_keys.wgsl" with { type: "text" };
+import poolSource from "../../../wgsl/landmark_attention_backward_pool.wgsl" with { type: "text" };
+import prepareSource from "../../../wgsl/landmark_attention_backward_prepare.wgsl" with {
+  type: "text",
+};
+import queriesSource from "../../../wgsl/landmark_attention_backward_queries.wgsl" with {
+  type: "text",
+};
+import foreign from "../../../wgsl/landmark_gradient_foreign.wgsl" with { type: "text" };
+import kept from "../../../wgsl/landmark_gradient_kept.wgsl" with { type: "text" };
+import made from "../../../wgsl/landmark_gradient_made.wgsl" with { type: "text" };
+import narrow from "../../../wgsl/landmark_gradient_narrow.wgsl" with { type: "text" };
+import product from "../../../wgsl/landmark_gradient_product.wgsl" with { type: "text" };
+import regular from "../../../wgsl/landmark_gradient_regular.wgsl" with { type: "text" };
+import sights from "../../../wgsl/landmark_gradient_sights.wgsl" with { type: "text" };
+import weights from "../../../wgsl/landmark_gradient_weights.wgsl" with { type: "text" };
+import wide from "../../../wgsl/landmark_gradient_wide.wgsl" with { type: "text" };
+import type { Tensor } from "../device.ts";
+import type { GpuBlocks } from "./blocks.ts";
+import { float, type GpuHost, spread } from "./host.ts";
+import type { Constants, Kernel } from "./kernel.ts";
+
+/** What all kernels of a call have in common. */
+export interface Job {
+  readonly shape: Readonly<Record<"B" | "T" | "S" | "H" | "G" | "D", number>>;
+  readonly plan: GpuBlocks;
+  readonly scale: number;
+  readonly q: Tensor;
+  readonly out: Tensor;
+  readonly top: Tensor;
+  readonly dOut: Tensor;
+  readonly dQ: Tensor;
+}
+
+/** Keys and values, and where their gradients go. */
+export interface Keys {
+  readonly k: Tensor;
+  readonly v: Tensor;
+  readonly dK: Tensor;
+  readonly dV: Tensor;
+}
+
+/** Foreign ones: the pool's by these lists; dK and dV are the lists', f32 [B, n, G, D]. */
+export interface Listed extends Keys {
+  readonly index: Tensor;
+}
+
+/** Some of the queries: of `rows` batch rows, `count` each. */
+export interface Slice {
+  readonly row: number;
+  readonly rows: number;
+  readonly first: number;
+  readonly count: number;
+}
+
+/** Queries, or keys, in a tile. */
+const TILE = 64;
+/** Columns of D that a workgroup makes. */
+const COLUMNS = 64;
+/** Queries that a workgroup prepares. */
+const PREPARED = 16;
+/** The levels of a slice take up at most so much, where 64 queries allow it. */
+const LEVEL_BYTES = 2 ** 27;
+
+const prepare = { name: "landmark_attention_backward_prepare", source: prepareSource };
+const pool = { name: "landmark_attention_backward_pool", source: poolSource };
+
+const variants = new Map<string, Kernel>();
+
+type Name = "blocks" | "keys" | "queries";
+
+/** How a kernel reads, what keys are to it, and where it has levels from. */
+interface Variant {
+  readonly load: "wide" | "narrow";
+  readonly keys: "sights" | "regular" | "foreign";
+  readonly levels: "kept" | "made" | "written";
+}
+
+/** An entry point with the parts it is made of. */
+function variant(name: Name, { load, keys, levels }: Variant): Kernel {
+  const key = `${name} ${load} ${keys} ${levels}`;
+  const kernel = variants.get(key) ?? {
+    name: `landmark_attention_backward_${name}`,
+    source: [
+      { wide, narrow }[load],
+      { sights: sights + weights, regular: regular + weights, foreign }[keys],
+      { kept, made, written: "" }[levels],
+      product,
+      { blocks: blocksSource, keys: keysSource, queries: queriesSource }[name],
+    ].join("\n"),
+  };
+  variants.set(key, kernel);
+  return kernel;
+}
+
+/** Whether a tile of keys holds whole blocks, so that their levels come with it. */
+function tileHolds(M: number): boolean {
+  return M >= 4 && TILE % M === 0;
+}
+
+/** The blocks of a row, as they are numbered. */
+function blockCount(plan: GpuBlocks): number {
+  if (plan.regular > 0) return Math.ceil(plan.keys / plan.regular);
+  let count = counted.get(plan);
+  if (count === undefined) {
+    count = 1;
+    const data = plan.data();
+    for (let at = 0; at < data.length; at += 4) count = Math.max(count, data[at] + 1);
+    counted.set(plan, count);
+  }
+  return count;
+}
+const counted = new WeakMap<GpuBlocks, number>();
+
+/** Cuts the queries so that the levels of a slice are not too large. */
+export function* slicesOf(host: GpuHost, { shape: { B, T, H }, plan }: Job): Iterable<Slice> {
+  const budget = Math.min(LEVEL_BYTES, host.limits.tensorBytes);
+  const queries = Math.floor(budget / (8 * H * (blockCount(plan) + 1)));
+  const count = queries >= T ? T : Math.max(TILE, Math.floor(queries / TILE) * TILE);
+  const rows = Math.max(1, Math.min(B, host.limits.groups, Math.floor(queries / T)));
+  for (let row = 0; row < B; row += rows) {
+    for (let first = 0; first < T; first += count) {
+      yield {
+        ...{ row, first },
+        rows: Math.min(rows, B - row),
+        count: Math.min(count, T - first),
+      };
+    }
+  }
+}
+
+/** Adds what the queries of a slice have to give. */
+export function backSlice(
+  host: GpuHost,
+  job: Job,
+  slice: Slice,
+  own: Keys,
+  listed?: Listed,
+): void {
+  const { shape: { T, S, H, G, D }, plan, q, out, top, dOut, dQ } = job;
+  const { row, rows, first, count } = slice;
+  const N = blockCount(plan);
+  const rowKeys = plan.distinct === 1 ? 0 : S;
+  using levels = host.tensor([rows, H, N + 1, count, 2], { zero: false });
+  host.run(prepare, {
+    tensors: [out, dOut, top, plan.sights, levels],
+    params: [row, rows, first, count, T, S, H, N, rowKeys],
+    constants: { D },
+    groups: spread(host, Math.ceil(rows * count * H / PREPARED)),
+  });
+
+  const parts = Math.ceil(D / COLUMNS);
+  const ofPlan = plan.regular > 0 ? "regular" : "sights";
+  const constants: Constants = plan.regular > 0 ? { D, M: plan.regular } : { D };
+  const launch = (name: Name, { k, v, dK, dV }: Keys, levelsFrom: Variant["levels"]): void => {
+    const isOwn = listed?.k !== k;
+    const seen = isOwn ? plan.sights : listed.index;
+    const inputs = [q, k, v, dOut];
+    const outputs = { blocks: [], keys: [dK, dV], queries: [dQ] }[name];
+    const keys = isOwn ? S : seen.shape[1];
+    const quads = D % 4 === 0 && inputs.every((tensor) => host.offset(tensor) % 4 === 0);
+    const kernel = variant(name, {
+      load: quads ? "wide" : "narrow",
+      keys: isOwn ? ofPlan : "foreign",
+      levels: levelsFrom,
+    });
+    const tiles = Math.ceil((name === "keys" ? keys : count) / TILE);
+    host.run(kernel, {
+      tensors: [...inputs, levels, seen, ...outputs],
+      params: [row, first, count, T, keys, H, G, N, rowKeys, float(job.scale)],
+      constants: isOwn ? constants : { D },
+      groups: [tiles, { blocks: H, keys: G * parts, queries: H * parts }[name], rows],
+    });
+  };
+  const isMade = tileHolds(plan.regular);
+  if (!isMade) launch("blocks", own, "written");
+  launch("queries", own, isMade ? "made" : "kept");
+  launch("keys", own, "kept");
+  if (!listed) return;
+  launch("queries", listed, "kept");
+  launch("keys", listed, "kept");
+}
+
+/** Adds the gradients of lists to the pool's. */
+export function sumLists(
+  host: GpuHost,
+  index: Tensor,
+  dKeyLists: Tensor,
+  dValueLists: Tensor,
+  dKeys: Tensor,
+  dValues: Tensor,
+): void {
+  const [N, G, D] = dKeys.shape;
+  const [B, n] = index.shape;
+  host.run(pool, {
+    tensors: [index, dKeyLists, dValueLists, dKeys, dValues],
+    params: [B * n, G * D, N],
+    groups: spread(host, N),
+  });
+}

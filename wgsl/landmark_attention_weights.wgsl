@@ -1,0 +1,168 @@
+// The softmax of landmark_attention.wgsl: from a tile's scores to weights, in step with what was
+// summed before.
+
+const BLOCK_LANES = BLOCK_SLOTS / KEYS; // threads of a row that share a block
+const MARK_AT = MARK % 4; // the landmark's place among a thread's four keys
+const MARK_IN_SECOND = GROUPS == 2 && MARK / 4 % 2 == 1;
+
+/** Softmaxes under way: the largest exponent so far, and this thread's part of the sum. */
+struct State {
+  most: Rows, // of the top group
+  sum: Rows,
+  inner_most: Rows, // of a block that is longer than a tile
+  inner_sum: Rows,
+}
+
+/** The weights of a tile, and what sums of earlier ones are scaled by. */
+struct Weighed {
+  weights: Tile,
+  scale: Rows,
+  state: State,
+}
+
+/** What a long block's sums are scaled by at its end, and what those of earlier blocks are. */
+struct Joined {
+  inner: Rows,
+  scale: Rows,
+  state: State,
+}
+
+/** The largest numbers among threads that share rows. */
+struct Most {
+  inner: Rows, // in a block
+  gate: Rows, // in a block: its landmark
+  top: Rows, // in all
+}
+
+/** LOWEST for keys to come, in empty slots, and for foreign blocks that are none. */
+fn hide(scores: Tile, work: Work, seen: Seen, at: Place) -> Tile {
+  let first = KEYS * at.lane;
+  let columns0 = shown_slots(work, seen, first);
+  let columns1 = shown_slots(work, seen, first + 4);
+  var last_lo = vec4u(SIDE);
+  var last_hi = vec4u(SIDE);
+  if (seen.last) {
+    last_lo = 8 * at.row + vec4u(0, 1, 2, 3);
+    last_hi = last_lo + 4;
+  }
+  return up_to(scores, columns0, columns1, last_lo, last_hi);
+}
+
+/** The slots from `first` on, NONE for those that show nothing. */
+fn shown_slots(work: Work, seen: Seen, first: u32) -> vec4u {
+  let slots = first + vec4u(0, 1, 2, 3);
+  if (FULL == 1 && !seen.foreign) { return slots; }
+  let rows = vec4u(
+    key_row(work, seen, slots.x),
+    key_row(work, seen, slots.y),
+    key_row(work, seen, slots.z),
+    key_row(work, seen, slots.w),
+  );
+  return select(slots, vec4u(NONE), rows == vec4u(NONE));
+}
+
+/** Whether the thread has the landmark of a block. */
+fn has_landmark(seen: Seen, at: Place) -> bool {
+  if (LONG == 1 && seen.slots.start + SIDE < params.M) { return false; }
+  return at.lane % BLOCK_LANES == MARK / KEYS;
+}
+
+/** The landmark's score in each row, LOWEST if the thread has none. */
+fn gates_of(scores: Tile, marked: bool) -> Rows {
+  var lo = scores.lo0;
+  var hi = scores.hi0;
+  if (MARK_IN_SECOND) {
+    lo = scores.lo1;
+    hi = scores.hi1;
+  }
+  let gates = Rows(
+    vec4f(lo[0][MARK_AT], lo[1][MARK_AT], lo[2][MARK_AT], lo[3][MARK_AT]),
+    vec4f(hi[0][MARK_AT], hi[1][MARK_AT], hi[2][MARK_AT], hi[3][MARK_AT]),
+  );
+  return chosen(rows(LOWEST), gates, marked);
+}
+
+/** LOWEST in place of the landmark's scores. */
+fn without_landmark(scores: Tile, marked: bool) -> Tile {
+  var s = scores;
+  if (MARK_IN_SECOND) {
+    s.lo1 = without_column(s.lo1, marked);
+    s.hi1 = without_column(s.hi1, marked);
+  } else {
+    s.lo0 = without_column(s.lo0, marked);
+    s.hi0 = without_column(s.hi0, marked);
+  }
+  return s;
+}
+
+fn without_column(m: mat4x4f, marked: bool) -> mat4x4f {
+  let lowest = vec4f(LOWEST);
+  let hidden = vec4u(0, 1, 2, 3) == vec4u(select(NONE, MARK_AT, marked));
+  return mat4x4f(
+    select(m[0], lowest, hidden),
+    select(m[1], lowest, hidden),
+    select(m[2], lowest, hidden),
+    select(m[3], lowest, hidden),
+  );
+}
+
+/** Keys in the top group, all of them. */
+fn weigh_own(scores: Tile, state: State, at: Place) -> Weighed {
+  let most = larger(state.most, most_of_all(most_by_row(scores), at));
+  let scale = power(state.most, most);
+  let weights = powers(scores, most);
+  var now = state;
+  now.most = most;
+  now.sum = added(times(state.sum, scale), sum_by_row(weights));
+  return Weighed(weights, scale, now);
+}
+
+/** Whole blocks: earlier ones, and where the tile is that of the queries, their own. */
+fn weigh_blocks(
+  scores: Tile,
+  gates: Rows,
+  marked: bool,
+  state: State,
+  seen: Seen,
+  at: Place,
+) -> Weighed {
+  let earlier = !seen.foreign && (!seen.last || at.lane / BLOCK_LANES < 8 * at.row / BLOCK_SLOTS);
+  let inner = most_by_row(scores);
+  let among = most_of_both(inner, chosen(inner, gates, earlier), at);
+  let most = larger(state.most, among.top);
+  let scale = power(state.most, most);
+  let weights = powers(scores, chosen(most, among.inner, earlier));
+  let sum = sum_by_row(weights);
+  let gate = power(among.gate, most);
+  let inner_sum = sum_of_block(sum, BLOCK_LANES, at);
+  let factor = chosen(rows(1.0), divided(gate, inner_sum), earlier);
+  let own_gate = chosen(rows(0.0), gate, marked);
+  var now = state;
+  now.most = most;
+  now.sum = added(times(state.sum, scale), chosen(sum, own_gate, earlier));
+  return Weighed(scaled(weights, factor), scale, now);
+}
+
+/** A part of an earlier block, whose gate is yet to come. */
+fn weigh_part(scores: Tile, state: State, at: Place) -> Weighed {
+  let most = larger(state.inner_most, most_of_all(most_by_row(scores), at));
+  let scale = power(state.inner_most, most);
+  let weights = powers(scores, most);
+  var now = state;
+  now.inner_most = most;
+  now.inner_sum = added(times(state.inner_sum, scale), sum_by_row(weights));
+  return Weighed(weights, scale, now);
+}
+
+/** The end of an earlier block that is longer than a tile: it joins the top group. */
+fn join_block(state: State, gates: Rows, at: Place) -> Joined {
+  let inner_sum = sum_of_block(state.inner_sum, LANES, at);
+  let gate = most_of_all(gates, at);
+  let most = larger(state.most, gate);
+  let scale = power(state.most, most);
+  let weight = power(gate, most);
+  let part = chosen(rows(0.0), weight, at.lane == 0);
+  let sum = added(times(state.sum, scale), part);
+  let now = State(most, sum, rows(LOWEST), rows(0.0));
+  return Joined(divided(weight, inner_sum), scale, now);
+}

@@ -1,0 +1,12 @@
+// Numbers of a and b, four at once: both begin at a multiple of four, and have rows of such a length.
+
+@group(0) @binding(1) var<storage, read> a: array<vec4f>;
+@group(0) @binding(2) var<storage, read> b: array<vec4f>;
+
+fn a_four(at: u32) -> vec4f {
+  return a[at / 4];
+}
+
+fn b_four(at: u32) -> vec4f {
+  return b[at / 4];
+}
