@@ -11,7 +11,7 @@ const LAYERS: readonly RegExp[] = [
   /^src\/model\//,
   /^src\/(attention|memory)\//,
   /^src\/device\//,
-  /^(src\/io\/|src\/(half|sha256)\.ts|build\/)/,
+  /^(src\/io\/|src\/(half|sha256)\.ts|(build|wgsl)\/)/,
 ];
 
 /** Where `Deno` and `node:` may be used. */

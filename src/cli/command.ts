@@ -30,6 +30,11 @@ export interface Context {
 /** Options that every command takes. */
 const COMMON = {
   device: choice(["auto", "cpu", "gpu", "reference"], "where to compute", "auto"),
+  gpu: choice(
+    ["builtin", "dawn", "dawn-unchecked"],
+    "whose WebGPU: Deno's, Dawn's, or Dawn's without bounds checks",
+    "builtin",
+  ),
   threads: number("threads of the CPU device (default: one a core)", { least: 1, most: 64 }),
   model: text("FOLDER", "a model's folder (default: the embedded model)"),
   json: flag("results as JSON on standard output"),

@@ -1,6 +1,7 @@
 import type { DeviceInfo } from "../device/device.ts";
 import { type DeviceName, openDevice } from "../device/open.ts";
 import { type Command, command, type CommonValues, noWords } from "./command.ts";
+import { deviceOptions } from "./device_options.ts";
 import { facts, paint, plural, type Terminal } from "./terminal.ts";
 
 /** A device by its name: what it is, or why it is not there. */
@@ -22,16 +23,19 @@ export const devices: Command = command({
   examples: [["devices", "what auto takes, and what there is"]],
   async run(values, words, { terminal }) {
     noWords(words);
-    const found = await Promise.all(NAMES.map((name) => look(name, values)));
+    const found: Found[] = [];
+    for (const device of NAMES) found.push(await look({ ...values, device }));
     if (values.json) terminal.out(`${JSON.stringify(found)}\n`);
     else terminal.out(found.map((each) => describe(each, terminal)).join(""));
   },
 });
 
-async function look(device: DeviceName, { threads }: CommonValues): Promise<Found> {
+async function look(values: CommonValues): Promise<Found> {
+  const { device } = values;
   try {
-    using opened = await openDevice({ device, threads });
-    return { device, available: true, info: opened.info };
+    using opened = await deviceOptions(values);
+    using taken = await openDevice(opened.options);
+    return { device, available: true, info: taken.info };
   } catch (error) {
     if (!(error instanceof Error) || error.name !== "DeviceError") throw error;
     return { device, available: false, reason: error.message };
@@ -43,6 +47,7 @@ function describe(found: Found, terminal: Terminal): string {
   if (!found.available) return `${name}: ${found.reason}\n`;
   const { info } = found;
   if (found.device === "auto") return `${name} takes ${info.kind}\n`;
-  return `${name}: ${info.name}, ${plural(info.threads, "thread")}\n` +
+  const threads = info.kind === "gpu" ? "" : `, ${plural(info.threads, "thread")}`;
+  return `${name}: ${info.name}${threads}\n` +
     facts(terminal, Object.entries(info.details).map(([key, value]) => [key, String(value)]));
 }

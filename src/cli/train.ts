@@ -5,6 +5,7 @@ import { parseRecipe } from "../train/recipe.ts";
 import { runTraining } from "../train/run.ts";
 import { flag, text } from "./args.ts";
 import { type Command, command, oneWord } from "./command.ts";
+import { deviceOptions } from "./device_options.ts";
 import { paint, type Terminal, timeText } from "./terminal.ts";
 
 /** `cairn train` */
@@ -26,7 +27,8 @@ export const train: Command = command({
   ],
   async run(values, words, { terminal, files }) {
     const recipe = parseRecipe(await readText(files, oneWord(words, "recipe file")));
-    using device = await openDevice(values);
+    using opened = await deviceOptions(values);
+    using device = await openDevice(opened.options);
     const { resume, out } = values;
     const { signal } = terminal;
     for await (const event of runTraining(recipe, out, { device, files, resume, signal })) {

@@ -33,6 +33,17 @@ async function textFile(letters: number): Promise<{ path: string; folder: string
   const remove = (): void => Deno.removeSync(folder, { recursive: true });
   return { path, folder, [Symbol.dispose]: remove };
 }
+
+/** Sets a variable of the environment for a while. */
+function variable(name: string, value: string): Disposable {
+  const before = Deno.env.get(name);
+  Deno.env.set(name, value);
+  return {
+    [Symbol.dispose]: () =>
+      before === undefined ? Deno.env.delete(name) : Deno.env.set(name, before),
+  };
+}
+
 const QUESTION = "What is the pass key? The pass key is";
 
 Deno.test("main() explains itself", async () => {
@@ -51,6 +62,7 @@ Deno.test("main() explains itself", async () => {
 
 Deno.test("main() says what would be right", async () => {
   using text = await textFile(600);
+  using _dawn = variable("DAWN_NODE", "missing.node");
   for (
     const [line, words, code, message] of [
       ["aks", [], 2, /^cairn: Cannot understand "aks": did you mean ask\?\n$/],
@@ -65,7 +77,8 @@ Deno.test("main() says what would be right", async () => {
       ["inspect missing.cairn", [], 1, /"missing.cairn" as nothing is there/],
       ["inspect a b", [], 2, /"b" is too many/],
       ["generate --model missing", ["a"], 1, /"missing\/config.json" as nothing is there/],
-      ["generate --device gpu", ["a"], 1, /no GPU kernels/],
+      ["generate --device gpu --gpu dawn", ["a"], 1, /Cannot load Dawn from ".*missing.node": /],
+      ["generate --gpu vulkan", ["a"], 2, /one of builtin, dawn, dawn-unchecked/],
       ["train missing.json", [], 1, /"missing.json" as nothing is there/],
       ["passkey --lengths 100", [], 2, /at least 2048: current value is "100"/],
       ["eval --tokens 5", [], 2, /at least 256/],
@@ -93,9 +106,30 @@ Deno.test("devices lists every device", async () => {
     "gpu",
     "reference",
   ]);
-  equal(found[0].info.kind, "cpu");
-  equal(found[2].available, false);
-  match((await run("devices")).out, /^auto takes cpu\ncpu: WebAssembly/);
+  const [auto, cpu, gpu] = found;
+  const hardware = gpu.available && !gpu.info.details.software;
+  equal(auto.info.kind, hardware ? "gpu" : "cpu");
+  equal(cpu.info.kind, "cpu");
+  if (gpu.available) ok(gpu.info.details.tensorBytes >= 2 ** 27, JSON.stringify(gpu));
+  else match(gpu.reason, /^Cannot open a GPU as there must be an adapter/);
+  const names = hardware ? "gpu" : "cpu";
+  match((await run("devices")).out, new RegExp(`^auto takes ${names}\ncpu: WebAssembly`));
+});
+
+Deno.test("auto takes no GPU without a driver, and says nothing about it", async () => {
+  // Without a screen Mesa's drivers complain.
+  const quiet = { XDG_RUNTIME_DIR: "", DENO_NO_UPDATE_CHECK: "1" };
+  const args = "run -A src/cli/main.ts generate --max-tokens 2 --json a".split(" ");
+  for (const env of [quiet, { ...quiet, VK_DRIVER_FILES: "/nonexistent" }]) {
+    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args,
+      cwd: new URL("../../", import.meta.url),
+      env,
+    }).output();
+    equal(new TextDecoder().decode(stderr), "");
+    equal(code, 0);
+    equal(JSON.parse(new TextDecoder().decode(stdout)).ids.length, 2);
+  }
 });
 
 Deno.test("demo finds its key and points at it", async () => {
