@@ -2,8 +2,8 @@
 // is not transposed. Sums are f32.
 //
 // For subgroup matrices (tensor cores) as Dawn has them, in subgroups of 32. A workgroup makes a
-// tile of 128 × 128, each of its four subgroups 64 × 64 as 16 squares of 16 × 16, 32 steps of k at a
-// time. The next steps are read while these are multiplied. Every square is a variable of its own
+// tile of 128 × 128, each of its four subgroups 64 × 64 as 16 squares of 16 × 16, 32 steps of k at
+// once. The next steps are read while these are multiplied. Every square is a variable of its own
 // and steps are written out: from an array, or in a loop, they leave the registers.
 
 alias Left = subgroup_matrix_left<f16, 16, 16>;
@@ -142,7 +142,7 @@ fn matmul_f16_tensor(
     workgroupBarrier();
   }
 
-  // Subgroup matrices are written at multiples of four numbers only: DIRECT says that rows begin so.
+  // Squares are written at multiples of four numbers only: DIRECT says that rows begin so.
   let inside = DIRECT == 1 && (group.y + 1) * TILE <= params.m && (group.x + 1) * TILE <= params.n;
   let to_row = group.y * TILE + row;
   let to_column = group.x * TILE + column;

@@ -1,4 +1,4 @@
-// Numbers of a and b, four at once: both begin at a multiple of four, and have rows of such a length.
+// Numbers of a and b, four at once: both begin at a multiple of four, and so do their rows.
 
 @group(0) @binding(1) var<storage, read> a: array<vec4f>;
 @group(0) @binding(2) var<storage, read> b: array<vec4f>;

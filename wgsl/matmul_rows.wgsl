@@ -78,7 +78,8 @@ fn steps(start: f32, row: u32, column: u32, quad: u32) -> f32 {
   let y_2 = b_rows[column][quad + 2];
   let x_3 = a_rows[row][quad + 3];
   let y_3 = b_rows[column][quad + 3];
-  return four_steps(x_3, y_3, four_steps(x_2, y_2, four_steps(x_1, y_1, four_steps(x_0, y_0, start))));
+  let half_way = four_steps(x_1, y_1, four_steps(x_0, y_0, start));
+  return four_steps(x_3, y_3, four_steps(x_2, y_2, half_way));
 }
 
 fn four_steps(x: vec4f, y: vec4f, start: f32) -> f32 {

@@ -1,4 +1,4 @@
-// Numbers of out, four at once: it begins at a multiple of four, and has rows of such a length.
+// Numbers of out, four at once: it begins at a multiple of four, and so do its rows.
 
 @group(0) @binding(3) var<storage, read_write> out: array<vec4f>;
 
