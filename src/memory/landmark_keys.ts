@@ -1,8 +1,8 @@
 import type { Device, Numbers, Tensor } from "../device/device.ts";
 import type { MemoryPlan } from "./options.ts";
 
-/** Slots whose keys lie in one tensor. */
-const SEGMENT = 256;
+/** Slots of the first tensor; every further one doubles what there is, so that few are enough. */
+const FIRST = 256;
 
 /**
  * The landmarks' keys of the layers with a long memory, rotated at M − 1: always on the device, as
@@ -11,7 +11,7 @@ const SEGMENT = 256;
  */
 export interface LandmarkKeys extends Disposable {
   readonly bytes: number;
-  /** f32 [256, G, D] each; a layer without a long memory has none. */
+  /** f32 [256, G, D], then as many rows as all before; a layer without a long memory has none. */
   segments(layer: number): readonly Tensor[];
   /** The key of one slot, f32 [1, G, D]. */
   at(layer: number, slot: number): Tensor;
@@ -26,7 +26,7 @@ export function landmarkKeys(device: Device, plan: MemoryPlan): LandmarkKeys {
   const layers = plan.isLong.map((): Tensor[] => []);
   let bytes = 0;
   const at = (layer: number, slot: number): Tensor =>
-    device.view(layers[layer][Math.floor(slot / SEGMENT)], slot % SEGMENT, 1);
+    device.view(layers[layer][segmentOf(slot)], slot - startOf(segmentOf(slot)), 1);
   return {
     get bytes() {
       return bytes;
@@ -36,8 +36,9 @@ export function landmarkKeys(device: Device, plan: MemoryPlan): LandmarkKeys {
     reserve(slot) {
       const before = device.bytes;
       layers.forEach((segments, layer) => {
-        while (plan.isLong[layer] && segments.length * SEGMENT <= slot) {
-          segments.push(device.tensor([SEGMENT, kvHeads, headDim]));
+        while (plan.isLong[layer] && startOf(segments.length) <= slot) {
+          const rows = startOf(segments.length + 1) - startOf(segments.length);
+          segments.push(device.tensor([rows, kvHeads, headDim]));
         }
       });
       bytes += device.bytes - before;
@@ -50,4 +51,14 @@ export function landmarkKeys(device: Device, plan: MemoryPlan): LandmarkKeys {
       bytes = 0;
     },
   };
+}
+
+/** Which segment a slot lies in. */
+function segmentOf(slot: number): number {
+  return slot < FIRST ? 0 : Math.floor(Math.log2(slot / FIRST)) + 1;
+}
+
+/** The first slot of a segment. */
+function startOf(segment: number): number {
+  return segment === 0 ? 0 : FIRST * 2 ** (segment - 1);
 }

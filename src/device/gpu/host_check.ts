@@ -16,8 +16,10 @@ export function checkIndices(
 ): void {
   const known = host.known(tensor);
   if (!known) return;
-  const i = known.findIndex((index) => index < low || index >= high);
-  if (i < 0) return;
+  // A plain loop: the list of all blocks is looked through at every choice.
+  let i = 0;
+  while (i < known.length && known[i] >= low && known[i] < high) i++;
+  if (i === known.length) return;
   throw new RangeError(
     `Cannot run ${operation} as ${name} must be in [${low}, ${high}): ` +
       `current value is ${known[i]}, at ${i}`,

@@ -60,13 +60,13 @@ export function hasTiles(host: GpuHost, { shape: { D }, plan, ...rest }: Attenti
 export function attendTiles(host: GpuHost, job: Attention, options: TileOptions = {}): void {
   const { shape: { B, T, S, H, G, D }, plan, q, k, v, out, top } = job;
   const { keys, values, index } = job.foreign ?? { keys: k, values: v, index: plan.sights };
-  const M = plan.regular;
+  const M = options.plain ? SIDE : plan.regular;
   const slots = slotsOf(M);
   const tileOf = (key: number) => Math.floor((Math.floor(key / M) * slots + key % M) / SIDE);
   const first = tileOf(S - T);
   const tiles = tileOf(S - 1) - first + 1;
   const params: Param[] = [
-    ...[B, T, S, H, G, M, D / 4, first, tiles, Math.max(1, slots / SIDE)],
+    ...[B, T, S, H, G, M, D / 4, first, tiles, Math.max(1, slots / SIDE), (M - 1) % SIDE],
     job.foreign ? index.shape[1] : 0,
     float(job.scale * Math.LOG2E),
   ];
@@ -105,7 +105,6 @@ function constantsOf(host: GpuHost, D: number, M: number, options: TileOptions):
     CHUNKS,
     PIECES: pieces,
     BLOCK_SLOTS: Math.min(slots, SIDE),
-    MARK: (M - 1) % SIDE,
     FULL: Number(plain || M === slots || M % SIDE === 0),
     LONG: Number(!plain && M > SIDE),
     PLAIN: Number(plain),

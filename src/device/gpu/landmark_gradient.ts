@@ -60,7 +60,7 @@ export interface Slice {
 
 /** Queries, or keys, in a tile. */
 const TILE = 64;
-/** Columns of D that a workgroup makes. */
+/** Columns of D that a workgroup makes; the one that walks over keys has room for twice as many. */
 const COLUMNS = 64;
 /** Queries that a workgroup prepares. */
 const PREPARED = 16;
@@ -155,8 +155,8 @@ export function backSlice(
   });
 
   const parts = Math.ceil(D / COLUMNS);
+  const heads = { blocks: H, keys: G * parts, queries: H * Math.ceil(parts / 2) };
   const ofPlan = plan.regular > 0 ? "regular" : "sights";
-  const constants: Constants = plan.regular > 0 ? { D, M: plan.regular } : { D };
   const launch = (name: Name, { k, v, dK, dV }: Keys, levelsFrom: Variant["levels"]): void => {
     const isOwn = listed?.k !== k;
     const seen = isOwn ? plan.sights : listed.index;
@@ -170,15 +170,21 @@ export function backSlice(
       levels: levelsFrom,
     });
     const tiles = Math.ceil((name === "keys" ? keys : count) / TILE);
+    const constants: Constants = {
+      D,
+      ...(isOwn && plan.regular > 0 && { M: plan.regular }),
+      ...(name === "queries" && { WIDE: parts > 1 ? 1 : 0 }),
+    };
     host.run(kernel, {
       tensors: [...inputs, levels, seen, ...outputs],
       params: [row, first, count, T, keys, H, G, N, rowKeys, float(job.scale)],
-      constants: isOwn ? constants : { D },
-      groups: [tiles, { blocks: H, keys: G * parts, queries: H * parts }[name], rows],
+      constants,
+      groups: [tiles, heads[name], rows],
     });
   };
   const isMade = tileHolds(plan.regular);
-  if (!isMade) launch("blocks", own, "written");
+  const hasEarlier = plan.regular === 0 || plan.regular < S;
+  if (!isMade && hasEarlier) launch("blocks", own, "written");
   launch("queries", own, isMade ? "made" : "kept");
   launch("keys", own, "kept");
   if (!listed) return;
