@@ -1,6 +1,6 @@
-// Compiles asm/ to the four builds of the kernels: build/kernels.ts holds them all, deflated, as
-// text, so that a bundle carries them; the .wasm files beside are for runtimes that want a module of
-// their own.
+// Compiles asm/ to the four builds of the kernels: build/kernels.ts holds them, deflated, as text, so
+// that a bundle carries them; the .wasm files beside are for runtimes that want a module of their
+// own. A threaded build differs from the other in one byte, the kind of its memory.
 // Does nothing if neither asm/, nor this script, nor the compiler has changed since the last build.
 
 const ROOT = new URL("../", import.meta.url);
@@ -8,10 +8,8 @@ const SOURCES = new URL("asm/", ROOT);
 const BUILD = new URL("build/", ROOT);
 
 const BUILDS = [
-  { name: "simd", features: ["simd"], shared: false },
-  { name: "simdThreads", features: ["simd", "threads"], shared: true },
-  { name: "relaxed", features: ["simd", "relaxed-simd"], shared: false },
-  { name: "relaxedThreads", features: ["simd", "relaxed-simd", "threads"], shared: true },
+  { name: "simd", features: ["simd"] },
+  { name: "relaxed", features: ["simd", "relaxed-simd"] },
 ];
 const COMMON = [
   ["--runtime", "stub"],
@@ -57,6 +55,16 @@ async function pack(wasm: Uint8Array): Promise<string> {
   return new Uint8Array(await new Response(stream).arrayBuffer()).toBase64();
 }
 
+/** Where two builds differ: in the kind of their memory, 1 for one with a limit, 3 for a shared one. */
+function placeOfKind(wasm: Uint8Array, shared: Uint8Array): number {
+  const places = [...wasm.keys()].filter((i) => wasm[i] !== shared[i]);
+  const [at] = places;
+  if (places.length === 1 && wasm.length === shared.length && wasm[at] === 1 && shared[at] === 3) {
+    return at;
+  }
+  throw new Error(`Cannot keep two builds as one: they differ at ${places.slice(0, 9)}`);
+}
+
 /** Writes beside and renames, so that nobody reads half a file. */
 function writeWhole(name: string, contents: Uint8Array | string): void {
   const beside = new URL(`${name}.${Deno.pid}`, BUILD);
@@ -82,11 +90,14 @@ if (readOrEmpty("kernels.hash") === hash) {
   Deno.mkdirSync(BUILD, { recursive: true });
   let text = "// Made by scripts/build.ts from asm/: the kernels, deflated, in base64.\n\n";
   const sizes: string[] = [];
-  for (const { name, features, shared } of BUILDS) {
-    const flags = ["--enable", features.join(), ...(shared ? ["--sharedMemory"] : [])];
-    const wasm = await compile(sources, flags);
+  for (const { name, features } of BUILDS) {
+    const wasm = await compile(sources, ["--enable", features.join()]);
+    const threads = [...features, "threads"].join();
+    const shared = await compile(sources, ["--enable", threads, "--sharedMemory"]);
     writeWhole(`${name}.wasm`, wasm);
-    text += `export const ${name} = "${await pack(wasm)}";\n`;
+    writeWhole(`${name}Threads.wasm`, shared);
+    text += `export const ${name} = {\n  packed: "${await pack(wasm)}",\n`;
+    text += `  sharedAt: ${placeOfKind(wasm, shared)},\n};\n`;
     sizes.push(`${name} ${wasm.length}`);
   }
   writeWhole("kernels.ts", text);

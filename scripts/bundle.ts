@@ -33,7 +33,11 @@ await runProcess({
 `;
 
 async function packed(path: string): Promise<string> {
-  const plain = new Blob([Deno.readFileSync(new URL(path, ROOT))]).stream();
+  return await packedText(Deno.readFileSync(new URL(path, ROOT)));
+}
+
+async function packedText(contents: string | Uint8Array<ArrayBuffer>): Promise<string> {
+  const plain = new Blob([contents]).stream();
   const gzip = plain.pipeThrough(new CompressionStream("gzip"));
   return new Uint8Array(await new Response(gzip).arrayBuffer()).toBase64();
 }
@@ -56,8 +60,59 @@ function bundle(entry: URL, output: URL): number {
   return Deno.statSync(output).size;
 }
 
+/**
+ * The module with its WGSL deflated: a copy of the sources, in which every kernel is taken from one
+ * packed text. Unpacked, the kernels would be as large as all the rest.
+ */
+async function packKernels(tree: URL): Promise<URL> {
+  const shaders: Record<string, string> = {};
+  for (const { name } of Deno.readDirSync(new URL("wgsl/", ROOT))) {
+    // WGSL has no texts in which a comment could seem to begin.
+    shaders[name] = Deno.readTextFileSync(new URL(`wgsl/${name}`, ROOT))
+      .replace(/\s*\/\/.*$/gm, "").replace(/^\s+/gm, "");
+  }
+  const text = (path: string) => Deno.readTextFileSync(new URL(path, ROOT));
+  const write = (path: string, contents: string) => {
+    const to = new URL(path, tree);
+    Deno.mkdirSync(new URL("./", to), { recursive: true });
+    Deno.writeTextFileSync(to, contents);
+  };
+  for (const path of ["mod.ts", "deno.json", "build/kernels.ts"]) write(path, text(path));
+  for (const path of filesUnder("src/")) {
+    const kernels =
+      /^import (\w+) from\s+"[./]*\/wgsl\/(\w+\.wgsl)" with \{\s*type: "text",?\s*\};$/gm;
+    const depth = "../".repeat(path.split("/").length - 1);
+    const changed = text(path).replace(
+      kernels,
+      (_, variable, name) =>
+        `import shaders_${variable} from "${depth}shaders.ts";\n` +
+        `const ${variable}: string = shaders_${variable}["${name}"];`,
+    );
+    write(path, changed);
+  }
+  write("shaders.ts", shadersModule(await packedText(JSON.stringify(shaders))));
+  return new URL("mod.ts", tree);
+}
+
+function shadersModule(text: string): string {
+  return `const bytes = Uint8Array.from(atob("${text}"), (char) => char.charCodeAt(0));
+const plain = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+const shaders: Record<string, string> = JSON.parse(await new Response(plain).text());
+export default shaders;
+`;
+}
+
+function* filesUnder(folder: string): Generator<string> {
+  for (const { name, isDirectory } of Deno.readDirSync(new URL(folder, ROOT))) {
+    if (isDirectory) yield* filesUnder(`${folder}${name}/`);
+    else yield folder + name;
+  }
+}
+
 Deno.mkdirSync(DIST, { recursive: true });
-const core = bundle(new URL("mod.ts", ROOT), new URL("mod.js", DIST));
+const tree = new URL("tree/", DIST);
+const core = bundle(await packKernels(tree), new URL("mod.js", DIST));
+Deno.removeSync(tree, { recursive: true });
 
 const assets: Record<string, string> = { "opticks.txt": await packed("books/opticks.txt") };
 for (const name of MODEL_FILES) assets[name] = await packed(`models/tiny/${name}`);

@@ -11,6 +11,9 @@ const SIMD = [65, 0, 253, 15, 26];
 /** `(module (func (drop (f32x4.relaxed_madd …))))`, each operand `i8x16.splat (i32.const 0)`. */
 const RELAXED_SIMD = [65, 0, 253, 15, 65, 0, 253, 15, 65, 0, 253, 15, 253, 133, 2, 26];
 
+/** The kind of a memory that threads share, in place of a module's own: all else is the same. */
+const SHARED = 3;
+
 /** Whether the engine takes a function with these instructions. */
 function runs(body: readonly number[]): boolean {
   const types = [1, 4, 1, 96, 0, 0];
@@ -38,8 +41,10 @@ export async function compileKernels(build: Build, shared: boolean): Promise<Web
       `Cannot run the "${build}" build of the kernels as this engine lacks its instructions`,
     );
   }
-  const text = builds[shared ? `${build}Threads` as const : build];
-  return await WebAssembly.compile(await unpack(text));
+  const { packed, sharedAt } = builds[build];
+  const wasm = await unpack(packed);
+  if (shared) new Uint8Array(wasm)[sharedAt] = SHARED;
+  return await WebAssembly.compile(wasm);
 }
 
 /** Undoes what scripts/build.ts does to fit kernels into a text. */
