@@ -43,8 +43,10 @@ export function landmarkMechanism(heads: HeadShape, options: LandmarkOptions): M
     capabilities: { causal: true, boundedState: false, randomAccess: true },
     marker: { token: landmarkToken, every: blockSize },
     batch: (device, batch) => landmarkBatch(device, heads, blockSize, batch),
-    state: (device, options) =>
-      landmarkState(emptyParts(planMemory(heads, defaults, options), { ...options, device })),
+    state(device, options) {
+      const plan = planMemory(heads, defaults, options, device.info.remote);
+      return landmarkState(emptyParts(plan, { ...options, device }));
+    },
     restore: (device, saved, options) =>
       restoreLandmarkState(heads, defaults, saved, { ...options, device }),
   };

@@ -27,10 +27,9 @@ export async function restoreLandmarkState(
   }
   const { topBlocks, chunk, storage, memoryLayers } = about;
   const choose = { ...about.choose, ...options.choose };
-  const plan = planMemory(heads, defaults, {
-    ...options,
-    ...{ topBlocks, chunk, storage, memoryLayers, choose },
-  });
+  const kept = { topBlocks, chunk, storage, memoryLayers, choose };
+  const { remote } = options.device.info;
+  const plan = planMemory(heads, defaults, { ...options, ...kept }, remote);
   const parts = emptyParts(plan, options);
   const frame = frameOf(parts.view);
   const state = landmarkState(parts, frame);

@@ -12,6 +12,7 @@ export const MEMORY_OPTIONS = {
   "asking": choice(CHOICES, "how blocks are chosen for a question and its answer", "token"),
   "memory-layers": numbers("layers that remember (default: the model's)", { least: 0 }),
   "budget": bytes("memory for stored blocks (default: 2G)"),
+  "device-budget": bytes("memory on the device for blocks (default: 32M, on a GPU 128M)"),
   "spill": text("FILE", "where blocks go that the budget has no room for"),
   "spill-budget": bytes("size of that file (default: 64G)"),
 };
@@ -32,6 +33,7 @@ export function memoryOptions(values: Values<typeof MEMORY_OPTIONS>): MemoryOpti
   const { budget, spill } = values;
   const tiers = {
     ...(budget !== undefined && { host: budget }),
+    ...(values["device-budget"] !== undefined && { device: values["device-budget"] }),
     ...(spill !== undefined &&
       { file: { path: spill, bytes: values["spill-budget"] ?? SPILL_BYTES } }),
   };

@@ -10,7 +10,10 @@ export type BlockChoice = Granularity | "recent";
 
 /** What a memory may hold, in bytes. */
 export interface MemoryBudget {
-  /** On the device: a cache of the blocks that were read last. @default {32 MiB, at most 4096 pieces} */
+  /**
+   * On the device. On the CPU a cache of the blocks that were read last; a GPU holds every block as
+   * long as all fit, and then is such a cache too. @default {32 MiB, at most 4096 pieces; 128 MiB on a GPU}
+   */
   device?: number;
   /** In the host's memory, outside WebAssembly's. @default {2 GiB} */
   host?: number;
@@ -69,14 +72,21 @@ export interface MemoryPlan {
 
 const CHOICES: readonly string[] = ["token", "chunk", "heads", "recent"] satisfies BlockChoice[];
 const DEVICE_BYTES = 2 ** 25;
+const REMOTE_BYTES = 2 ** 27;
 const MOST_ENTRIES = 2 ** 12;
 const HOST_BYTES = 2 ** 31;
 
-/** Completes options. @throws {RangeError} If one is out of range or a budget is too small. */
+/**
+ * Completes options.
+ *
+ * @param remote Whether the device is far away: its pool then holds blocks for good, as stored.
+ * @throws {RangeError} If one is out of range or a budget is too small.
+ */
 export function planMemory(
   heads: HeadShape,
   defaults: MemoryDefaults,
   options: MemoryOptions = {},
+  remote = false,
 ): MemoryPlan {
   const { blockSize } = defaults;
   const { topBlocks = defaults.topBlocks, chunk = defaults.chunk, storage = "f16" } = options;
@@ -113,19 +123,24 @@ export function planMemory(
     evict,
     whenFull,
   };
-  return { ...shape, ...planBudget(shape, numbers * 4, options.budget) };
+  const entryBytes = remote ? shape.pieceBytes : numbers * 4;
+  const usual = remote
+    ? Math.floor(REMOTE_BYTES / entryBytes)
+    : Math.min(MOST_ENTRIES, Math.floor(DEVICE_BYTES / entryBytes));
+  return { ...shape, ...planBudget(shape, { entryBytes, usual }, options.budget) };
 }
 
 function planBudget(
   shape: Pick<MemoryPlan, "heads" | "topBlocks" | "pieceBytes" | "piecesPerBlock">,
-  entryBytes: number,
+  { entryBytes, usual }: { entryBytes: number; usual: number },
   budget: MemoryBudget = {},
 ): Pick<MemoryPlan, "poolEntries" | "hostBytes" | "file"> {
   const { device, host = HOST_BYTES, file } = budget;
   // A token's blocks must be in the pool together.
   const least = shape.heads.heads * shape.topBlocks;
-  const usual = Math.max(least, Math.min(MOST_ENTRIES, Math.floor(DEVICE_BYTES / entryBytes)));
-  const poolEntries = device === undefined ? usual : Math.floor(device / entryBytes);
+  const poolEntries = device === undefined
+    ? Math.max(least, usual)
+    : Math.floor(device / entryBytes);
   const room = `at least ${least * entryBytes} bytes, the blocks that one token reads`;
   need("budget.device", room, device, poolEntries >= least);
   const block = shape.piecesPerBlock * shape.pieceBytes;
