@@ -9,8 +9,8 @@
 // Spec: src/device/reference/grouped_softmax.ts.
 //
 // Constants: LANES threads share a row, each has GROUPS fours of keys and COLUMNS fours of columns;
-// CHUNKS · 32 columns in all; PIECES loads of values a tile; BLOCK_SLOTS slots of a tile are a block,
-// whose landmark is in slot MARK; FULL: no slot is empty; LONG: a block is longer than a tile;
+// CHUNKS · 32 columns in all; PIECES loads of values a tile; BLOCK_SLOTS slots of a tile are a block;
+// FULL: no slot is empty, and the last one is the landmark's; LONG: a block is longer than a tile;
 // PLAIN: ordinary attention, without landmarks.
 
 struct Params {
@@ -32,6 +32,7 @@ struct Params {
   first_tile: u32, // of queries
   tiles: u32, // of queries
   block_tiles: u32, // tiles to a block that is longer than one
+  mark: u32, // the slot of a landmark in its tile or block
   foreign: u32, // n: how many foreign blocks a row may see
   scale: f32, // with the factor that makes exp2 of exp
 }
@@ -102,7 +103,7 @@ fn landmark_attention(
     for (var piece = 0u; piece < PIECES; piece++) {
       if (piece > 0) {
         workgroupBarrier();
-        load_values(work, seen, piece, id);
+        load_piece(work, seen, piece, id);
       }
       workgroupBarrier();
       for (var held = 0u; held < HALVES; held++) {
@@ -134,10 +135,12 @@ fn score(work: Work, seen: Seen, at: Place, id: u32) -> Tile {
   for (var chunk = 0u; chunk < CHUNKS; chunk++) {
     workgroupBarrier();
     load_queries(work, chunk, id);
-    load_keys(work, seen, chunk, id);
-    if (chunk == 0) {
-      for (var half = 0u; half < HALVES; half++) { load_values(work, seen, half, id); }
+    if (seen.foreign) {
+      load_foreign_keys(work, seen.slots, chunk, id);
+    } else {
+      load_keys(work, seen.slots, chunk, id);
     }
+    if (chunk == 0) { load_piece(work, seen, 0, id); }
     workgroupBarrier();
     for (var i = 0u; i < 8; i++) {
       let lo = four(0, 0, at.row, i);
@@ -153,6 +156,17 @@ fn score(work: Work, seen: Seen, at: Place, id: u32) -> Tile {
     }
   }
   return s;
+}
+
+/** The values of all keys, or of half of them. */
+fn load_piece(work: Work, seen: Seen, piece: u32, id: u32) {
+  for (var held = 0u; held < HALVES; held++) {
+    if (seen.foreign) {
+      load_foreign_values(work, seen.slots, piece * HALVES + held, id);
+    } else {
+      load_values(work, seen.slots, piece * HALVES + held, id);
+    }
+  }
 }
 
 /** Four fours of a thread's part of a tile. */
@@ -204,7 +218,12 @@ fn weighted(sums: Tile, half: u32, held: u32, at: Place) -> Tile {
 }
 
 fn values_at(held: u32, i: u32, d: u32) -> mat4x4f {
-  return mat4x4f(values[held][0][i][d], values[held][1][i][d], values[held][2][i][d], values[held][3][i][d]);
+  return mat4x4f(
+    values[held][0][i][d],
+    values[held][1][i][d],
+    values[held][2][i][d],
+    values[held][3][i][d],
+  );
 }
 
 /** Sums [D] of the rows that are queries, into `out`. */

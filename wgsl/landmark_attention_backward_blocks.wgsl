@@ -43,7 +43,16 @@ fn walk_on(walk: Walk, s: f32, e: f32) -> Walk {
 }
 
 /// One key of a query.
-fn walk_key(walk: Walk, j: i32, slot: u32, end: i32, query: Query, at: u32, s: f32, e: f32) -> Walk {
+fn walk_key(
+  walk: Walk,
+  j: i32,
+  slot: u32,
+  end: i32,
+  query: Query,
+  at: u32,
+  s: f32,
+  e: f32,
+) -> Walk {
   if (j < query.document || j >= query.block || j > query.key || end < 0) { return walk; }
   if (end != j) { return walk_on(walk, params.scale * s, e); }
   // The landmark: the block is done.
@@ -54,14 +63,13 @@ fn walk_key(walk: Walk, j: i32, slot: u32, end: i32, query: Query, at: u32, s: f
 }
 
 fn walk_keys(walk: Walk, keys: Keys, query: Query, at: u32, s: vec4f, e: vec4f) -> Walk {
-  let j = keys.first;
-  var next = walk_key(walk, j, keys.slot.x, keys.end.x, query, at, s.x, e.x);
-  next = walk_key(next, j + 1, keys.slot.y, keys.end.y, query, at, s.y, e.y);
-  next = walk_key(next, j + 2, keys.slot.z, keys.end.z, query, at, s.z, e.z);
-  return walk_key(next, j + 3, keys.slot.w, keys.end.w, query, at, s.w, e.w);
+  var next = walk_key(walk, keys.at.x, keys.slot.x, keys.end.x, query, at, s.x, e.x);
+  next = walk_key(next, keys.at.y, keys.slot.y, keys.end.y, query, at, s.y, e.y);
+  next = walk_key(next, keys.at.z, keys.slot.z, keys.end.z, query, at, s.z, e.z);
+  return walk_key(next, keys.at.w, keys.slot.w, keys.end.w, query, at, s.w, e.w);
 }
 
-/// Half of what the products hold, one side's columns from `column` on.
+/// A lane's part of a tile, as column `column`.
 fn put_half(tile: Tile, at: Place, column: u32) {
   let step = at.y / 4;
   let i = at.y % 4 * 4;
@@ -109,8 +117,8 @@ fn landmark_attention_backward_blocks(
         for (var i = 0u; i < 8; i++) {
           let keys = look_at_keys(b, key + half * 32 + 4 * i);
           let scores = weights_tile[t / 16][t % 16][i];
-          let products = weights_tile[t / 16][t % 16][i + 8];
-          walk = walk_keys(walk, keys, query, row, scores, products);
+          let values = weights_tile[t / 16][t % 16][i + 8];
+          walk = walk_keys(walk, keys, query, row, scores, values);
         }
       }
     }

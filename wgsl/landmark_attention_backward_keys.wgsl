@@ -29,7 +29,16 @@ struct Params {
 @group(0) @binding(8) var<storage, read_write> d_v: array<f32>;
 
 /// Adds weights_tileᵀ · q, or · d_out on the other side; the columns of q from 4 · quad on.
-fn add_queries(sum: Tile, side: u32, b: u32, t: u32, h: u32, quad: u32, lane: u32, at: Place) -> Tile {
+fn add_queries(
+  sum: Tile,
+  side: u32,
+  b: u32,
+  t: u32,
+  h: u32,
+  quad: u32,
+  lane: u32,
+  at: Place,
+) -> Tile {
   let x = quad + lane % 16;
   let y = lane / 16;
   var total = sum;

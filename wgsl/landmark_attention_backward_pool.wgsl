@@ -1,5 +1,5 @@
 // dX f32 [N, G, D] += the gradients of the list places that name an entry: dList f32 [B, n, G, D],
-// index i32 [B, n]; two of each, keys and values. One workgroup an entry: the places in their order.
+// index i32 [B, n]; dX and dList of keys and of values. One workgroup an entry, the places in order.
 
 struct Params {
   index_at: u32,
@@ -22,7 +22,7 @@ struct Params {
 const LANES = 128u;
 const WORDS = LANES / 32;
 
-/// A bit for each of 128 places: whether it names the entry. The order of setting them is no matter.
+/// A bit for each of 128 places: whether it names the entry. Any order of setting them is right.
 var<workgroup> named: array<atomic<u32>, WORDS>;
 
 @compute @workgroup_size(128)

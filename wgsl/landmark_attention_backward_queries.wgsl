@@ -1,7 +1,7 @@
 // dQ f32 [B, T, H, D] += the gradients of landmark attention: dQ = slopes · k.
 //
-// A workgroup has 64 queries of one head, and 64 of the D columns; it walks over the keys. The last
-// queries, which see the most, go first.
+// A workgroup has 64 queries of one head, and 64 of the D columns, or 128 if WIDE is not 0; it
+// walks over the keys. The last queries, which see the most, go first.
 
 struct Params {
   q_at: u32,
@@ -80,6 +80,17 @@ fn put(b: u32, t: u32, h: u32, quad: u32, dq: vec4f) {
   }
 }
 
+fn put_rows(b: u32, t: u32, h: u32, quad: u32, dq: Tile) {
+  put(b, t, h, quad, dq.low[0]);
+  put(b, t + 1, h, quad, dq.low[1]);
+  put(b, t + 2, h, quad, dq.low[2]);
+  put(b, t + 3, h, quad, dq.low[3]);
+  put(b, t + 32, h, quad, dq.high[0]);
+  put(b, t + 33, h, quad, dq.high[1]);
+  put(b, t + 34, h, quad, dq.high[2]);
+  put(b, t + 35, h, quad, dq.high[3]);
+}
+
 @compute @workgroup_size(128)
 fn landmark_attention_backward_queries(
   @builtin(workgroup_id) group: vec3u,
@@ -89,7 +100,8 @@ fn landmark_attention_backward_queries(
   let at = place_of(lane);
   let first = (groups.x - 1 - group.x) * TILE;
   let h = group.y % params.H;
-  let quad = group.y / params.H * 16;
+  let part = group.y / params.H;
+  let quad = part * select(16u, 32u, WIDE > 0);
   let g = h / (params.H / params.G);
   let b = params.b_first + group.z;
   let query0 = query_row(b, first + lane / SLICE, h);
@@ -97,6 +109,7 @@ fn landmark_attention_backward_queries(
   let row = (group.z * params.H + h) * (params.N + 1) * params.t_count;
   let end = keys_before(first + TILE - 1);
   var dq = Tile();
+  var more = Tile();
   for (var key = first_key(b, first) / TILE * TILE; key < end; key += TILE) {
     let key0 = key_row(b, key + lane / SLICE, g);
     let key1 = key_row(b, key + 32 + lane / SLICE, g);
@@ -104,7 +117,7 @@ fn landmark_attention_backward_queries(
     let keys = look_at_keys(b, key + 4 * at.x);
     let s = products(0, rows, lane, at);
     let e = products(1, rows, lane, at);
-    make_levels(s, e, row, first, key, at, lane);
+    make_levels(b, keys, s, e, row, first, key, part, at, lane);
     let low = mat4x4f(
       back(keys, b, first, 4 * at.y, row, at.x, s.low[0], e.low[0]),
       back(keys, b, first, 4 * at.y + 1, row, at.x, s.low[1], e.low[1]),
@@ -121,14 +134,8 @@ fn landmark_attention_backward_queries(
     workgroupBarrier();
     put_slopes(low, high, at);
     dq = add_keys(dq, b, key, g, quad, lane, at);
+    if (WIDE > 0) { more = add_keys(more, b, key, g, quad + 16, lane, at); }
   }
-  let t = first + 4 * at.y;
-  put(b, t, h, quad + at.x, dq.low[0]);
-  put(b, t + 1, h, quad + at.x, dq.low[1]);
-  put(b, t + 2, h, quad + at.x, dq.low[2]);
-  put(b, t + 3, h, quad + at.x, dq.low[3]);
-  put(b, t + 32, h, quad + at.x, dq.high[0]);
-  put(b, t + 33, h, quad + at.x, dq.high[1]);
-  put(b, t + 34, h, quad + at.x, dq.high[2]);
-  put(b, t + 35, h, quad + at.x, dq.high[3]);
+  put_rows(b, first + 4 * at.y, h, quad + at.x, dq);
+  if (WIDE > 0) { put_rows(b, first + 4 * at.y, h, quad + 16 + at.x, more); }
 }

@@ -23,7 +23,8 @@ fn rows(value: f32) -> Rows {
 
 /** sum + the row x [4] · m [4, 4]. */
 fn fold(sum: vec4f, m: mat4x4f, x: vec4f) -> vec4f {
-  return fma(m[3], vec4f(x.w), fma(m[2], vec4f(x.z), fma(m[1], vec4f(x.y), fma(m[0], vec4f(x.x), sum))));
+  let half = fma(m[1], vec4f(x.y), fma(m[0], vec4f(x.x), sum));
+  return fma(m[3], vec4f(x.w), fma(m[2], vec4f(x.z), half));
 }
 
 /** sums + four rows x [4, 4] · m [4, 4]. */
@@ -41,7 +42,12 @@ fn scaled_rows(m: mat4x4f, by: vec4f) -> mat4x4f {
 }
 
 fn powers_of_rows(m: mat4x4f, most: vec4f) -> mat4x4f {
-  return mat4x4f(exp2(m[0] - most.x), exp2(m[1] - most.y), exp2(m[2] - most.z), exp2(m[3] - most.w));
+  return mat4x4f(
+    exp2(m[0] - most.x),
+    exp2(m[1] - most.y),
+    exp2(m[2] - most.z),
+    exp2(m[3] - most.w),
+  );
 }
 
 fn most_of_rows(m: mat4x4f) -> vec4f {

@@ -2,8 +2,6 @@
 // summed before.
 
 const BLOCK_LANES = BLOCK_SLOTS / KEYS; // threads of a row that share a block
-const MARK_AT = MARK % 4; // the landmark's place among a thread's four keys
-const MARK_IN_SECOND = GROUPS == 2 && MARK / 4 % 2 == 1;
 
 /** Softmaxes under way: the largest exponent so far, and this thread's part of the sum. */
 struct State {
@@ -50,54 +48,70 @@ fn hide(scores: Tile, work: Work, seen: Seen, at: Place) -> Tile {
 
 /** The slots from `first` on, NONE for those that show nothing. */
 fn shown_slots(work: Work, seen: Seen, first: u32) -> vec4u {
-  let slots = first + vec4u(0, 1, 2, 3);
-  if (FULL == 1 && !seen.foreign) { return slots; }
-  let rows = vec4u(
-    key_row(work, seen, slots.x),
-    key_row(work, seen, slots.y),
-    key_row(work, seen, slots.z),
-    key_row(work, seen, slots.w),
+  return vec4u(
+    shown_slot(work, seen, first),
+    shown_slot(work, seen, first + 1),
+    shown_slot(work, seen, first + 2),
+    shown_slot(work, seen, first + 3),
   );
-  return select(slots, vec4u(NONE), rows == vec4u(NONE));
+}
+
+fn shown_slot(work: Work, seen: Seen, slot: u32) -> u32 {
+  if (seen.foreign) {
+    return select(slot, NONE, foreign_row(work, seen.slots, slot) == NONE);
+  }
+  if (FULL == 1) { return slot; }
+  return select(slot, NONE, key_in(seen.slots, slot) == NONE);
 }
 
 /** Whether the thread has the landmark of a block. */
 fn has_landmark(seen: Seen, at: Place) -> bool {
   if (LONG == 1 && seen.slots.start + SIDE < params.M) { return false; }
-  return at.lane % BLOCK_LANES == MARK / KEYS;
+  if (FULL == 1) { return at.lane % BLOCK_LANES == BLOCK_LANES - 1; }
+  return at.lane % BLOCK_LANES == params.mark / KEYS;
+}
+
+/** 1 for the landmark's place in a thread's keys 4 · group …, if it has it, else 0. */
+fn mark_in(group: u32, marked: bool) -> vec4f {
+  let places = 4 * group + vec4u(0, 1, 2, 3);
+  var mark = KEYS - 1;
+  if (FULL == 0) { mark = params.mark % KEYS; }
+  return select(vec4f(), vec4f(1), (places == vec4u(mark)) & vec4<bool>(marked));
 }
 
 /** The landmark's score in each row, LOWEST if the thread has none. */
 fn gates_of(scores: Tile, marked: bool) -> Rows {
-  var lo = scores.lo0;
-  var hi = scores.hi0;
-  if (MARK_IN_SECOND) {
-    lo = scores.lo1;
-    hi = scores.hi1;
+  var gates: Rows;
+  if (FULL == 0 || GROUPS == 1) {
+    let mark = mark_in(0, true);
+    gates = Rows(mark * scores.lo0, mark * scores.hi0);
   }
-  let gates = Rows(
-    vec4f(lo[0][MARK_AT], lo[1][MARK_AT], lo[2][MARK_AT], lo[3][MARK_AT]),
-    vec4f(hi[0][MARK_AT], hi[1][MARK_AT], hi[2][MARK_AT], hi[3][MARK_AT]),
-  );
+  if (GROUPS == 2) {
+    let mark = mark_in(1, true);
+    gates = added(gates, Rows(mark * scores.lo1, mark * scores.hi1));
+  }
   return chosen(rows(LOWEST), gates, marked);
 }
 
 /** LOWEST in place of the landmark's scores. */
 fn without_landmark(scores: Tile, marked: bool) -> Tile {
   var s = scores;
-  if (MARK_IN_SECOND) {
-    s.lo1 = without_column(s.lo1, marked);
-    s.hi1 = without_column(s.hi1, marked);
-  } else {
-    s.lo0 = without_column(s.lo0, marked);
-    s.hi0 = without_column(s.hi0, marked);
+  if (FULL == 0 || GROUPS == 1) {
+    let mark = mark_in(0, marked);
+    s.lo0 = without_columns(s.lo0, mark);
+    s.hi0 = without_columns(s.hi0, mark);
+  }
+  if (GROUPS == 2) {
+    let mark = mark_in(1, marked);
+    s.lo1 = without_columns(s.lo1, mark);
+    s.hi1 = without_columns(s.hi1, mark);
   }
   return s;
 }
 
-fn without_column(m: mat4x4f, marked: bool) -> mat4x4f {
+fn without_columns(m: mat4x4f, mark: vec4f) -> mat4x4f {
   let lowest = vec4f(LOWEST);
-  let hidden = vec4u(0, 1, 2, 3) == vec4u(select(NONE, MARK_AT, marked));
+  let hidden = mark > vec4f();
   return mat4x4f(
     select(m[0], lowest, hidden),
     select(m[1], lowest, hidden),

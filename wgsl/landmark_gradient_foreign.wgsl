@@ -5,7 +5,6 @@
 
 /// Four places of a list: whether there is an entry.
 struct Keys {
-  first: i32,
   is: vec4<bool>,
 }
 
@@ -22,8 +21,11 @@ fn key_row(b: u32, j: u32, g: u32) -> u32 {
 }
 
 fn look_at_keys(b: u32, j: u32) -> Keys {
-  let rows = vec4u(key_row(b, j, 0), key_row(b, j + 1, 0), key_row(b, j + 2, 0), key_row(b, j + 3, 0));
-  return Keys(i32(j), rows != vec4u(NO_ROW));
+  let x = key_row(b, j, 0) != NO_ROW;
+  let y = key_row(b, j + 1, 0) != NO_ROW;
+  let z = key_row(b, j + 2, 0) != NO_ROW;
+  let w = key_row(b, j + 3, 0) != NO_ROW;
+  return Keys(vec4<bool>(x, y, z, w));
 }
 
 /// `t` counts from params.t_first.

@@ -2,7 +2,18 @@
 
 @group(0) @binding(5) var<storage, read> kept_levels: array<vec2f>;
 
-fn make_levels(s: Tile, e: Tile, row: u32, first: u32, key: u32, at: Place, lane: u32) {
+fn make_levels(
+  b: u32,
+  keys: Keys,
+  s: Tile,
+  e: Tile,
+  row: u32,
+  first: u32,
+  key: u32,
+  part: u32,
+  at: Place,
+  lane: u32,
+) {
   // Nothing is left to do.
 }
 

@@ -2,9 +2,9 @@
 
 @group(0) @binding(6) var<storage, read> sights: array<vec4i>;
 
-/// Four keys: the first one, their blocks' numbers, the landmarks that end their blocks.
+/// Four keys: their places, their blocks' numbers, the landmarks that end their blocks.
 struct Keys {
-  first: i32,
+  at: vec4i,
   slot: vec4u,
   end: vec4i,
 }
@@ -20,7 +20,7 @@ fn look_at_keys(b: u32, j: u32) -> Keys {
   let keys = vec4u(j, j + 1, j + 2, j + 3);
   let slot = min(keys / M, vec4u(params.N - 1));
   // A last block without a landmark has no later ones that would ask for it.
-  return Keys(i32(j), slot, vec4i(keys / M * M + M - 1));
+  return Keys(vec4i(keys), slot, vec4i(keys / M * M + M - 1));
 }
 
 /// `t` counts from params.t_first.
@@ -52,19 +52,21 @@ fn has_value(b: u32, j: u32) -> bool {
   return look_at_keys(b, j).end.x != i32(j);
 }
 
+/// The number of the block that ends with key j; params.N if there is none.
+fn gated_slot(b: u32, j: u32) -> u32 {
+  return min(j / M, params.N);
+}
+
 /// `row` is where the query's levels begin.
 fn look_at_levels(keys: Keys, row: u32) -> Levels {
   let step = params.t_count;
   let own = kept_levels[row + params.N * step];
   let x = kept_levels[row + keys.slot.x * step];
-  if (M % 4 == 0) { return Levels(own, x, x, x, x); }
-  return Levels(
-    own,
-    x,
-    kept_levels[row + keys.slot.y * step],
-    kept_levels[row + keys.slot.z * step],
-    kept_levels[row + keys.slot.w * step],
-  );
+  if (M % 4 == 0) { return Levels(own, vec4f(x.x), vec4f(x.y)); }
+  let y = kept_levels[row + keys.slot.y * step];
+  let z = kept_levels[row + keys.slot.z * step];
+  let w = kept_levels[row + keys.slot.w * step];
+  return Levels(own, vec4f(x.x, y.x, z.x, w.x), vec4f(x.y, y.y, z.y, w.y));
 }
 
 /// The first key that any of 64 queries sees, from `t` on.

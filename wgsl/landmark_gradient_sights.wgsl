@@ -2,9 +2,9 @@
 
 @group(0) @binding(6) var<storage, read> sights: array<vec4i>;
 
-/// Four keys: the first one, their blocks' numbers, the landmarks that end their blocks.
+/// Four keys: their places, their blocks' numbers, the landmarks that end their blocks.
 struct Keys {
-  first: i32,
+  at: vec4i,
   slot: vec4u,
   end: vec4i,
 }
@@ -23,9 +23,12 @@ fn sight(b: u32, j: u32) -> vec4i {
 }
 
 fn look_at_keys(b: u32, j: u32) -> Keys {
-  let s = array(sight(b, j), sight(b, j + 1), sight(b, j + 2), sight(b, j + 3));
-  let slot = max(vec4i(s[0].x, s[1].x, s[2].x, s[3].x), vec4i(0));
-  return Keys(i32(j), vec4u(slot), vec4i(s[0].w, s[1].w, s[2].w, s[3].w));
+  let x = sight(b, j);
+  let y = sight(b, j + 1);
+  let z = sight(b, j + 2);
+  let w = sight(b, j + 3);
+  let slot = vec4u(max(vec4i(x.x, y.x, z.x, w.x), vec4i(0)));
+  return Keys(i32(j) + vec4i(0, 1, 2, 3), slot, vec4i(x.w, y.w, z.w, w.w));
 }
 
 /// `t` counts from params.t_first.
@@ -58,16 +61,21 @@ fn has_value(b: u32, j: u32) -> bool {
   return look_at_keys(b, j).end.x != i32(j);
 }
 
+/// The number of the block that ends with key j; params.N if there is none.
+fn gated_slot(b: u32, j: u32) -> u32 {
+  let s = sight(b, j);
+  return select(params.N, u32(s.x), s.w == i32(j));
+}
+
 /// `row` is where the query's levels begin.
 fn look_at_levels(keys: Keys, row: u32) -> Levels {
   let step = params.t_count;
-  return Levels(
-    kept_levels[row + params.N * step],
-    kept_levels[row + keys.slot.x * step],
-    kept_levels[row + keys.slot.y * step],
-    kept_levels[row + keys.slot.z * step],
-    kept_levels[row + keys.slot.w * step],
-  );
+  let own = kept_levels[row + params.N * step];
+  let x = kept_levels[row + keys.slot.x * step];
+  let y = kept_levels[row + keys.slot.y * step];
+  let z = kept_levels[row + keys.slot.z * step];
+  let w = kept_levels[row + keys.slot.w * step];
+  return Levels(own, vec4f(x.x, y.x, z.x, w.x), vec4f(x.y, y.y, z.y, w.y));
 }
 
 /// The first key that any of 64 queries sees, from `t` on; one past the last if they see none.

@@ -11,14 +11,14 @@ const ROW_QUADS = D / 4;
 
 /// q, or d_out on the other side.
 fn query_quad(side: u32, row: u32, quad: u32) -> vec4f {
-  if (row == NO_ROW || quad >= ROW_QUADS) { return vec4f(); }
+  if ((row == NO_ROW) | (quad >= ROW_QUADS)) { return vec4f(); }
   if (side == 0) { return q[(params.q_at / 4) + row * ROW_QUADS + quad]; }
   return d_out[(params.d_out_at / 4) + row * ROW_QUADS + quad];
 }
 
 /// k, or v on the other side.
 fn key_quad(side: u32, row: u32, quad: u32) -> vec4f {
-  if (row == NO_ROW || quad >= ROW_QUADS) { return vec4f(); }
+  if ((row == NO_ROW) | (quad >= ROW_QUADS)) { return vec4f(); }
   if (side == 0) { return k[(params.k_at / 4) + row * ROW_QUADS + quad]; }
   return v[(params.v_at / 4) + row * ROW_QUADS + quad];
 }

@@ -6,10 +6,11 @@ import type {
   Tensor,
 } from "../device.ts";
 import { matchShapes } from "../shapes.ts";
+import { add } from "./add.ts";
 import { checkBlocks } from "./blocks.ts";
 import type { GpuHost } from "./host.ts";
 import { checkIndices } from "./host_check.ts";
-import { backSlice, type Job, slicesOf, sumLists } from "./landmark_gradient.ts";
+import { backSlice, type Job, type Keys, slicesOf, sumLists } from "./landmark_gradient.ts";
 
 const INPUTS = { q: "f32 B T H D", k: "f32 B S G D", v: "f32 B S G D" } as const;
 const OUTPUTS = { out: "f32 B T H D", top: "f32 B T H" } as const;
@@ -40,20 +41,34 @@ export function landmarkAttentionBackward(
     ...{ shape, plan, q, out, top, dOut, dQ },
     scale: scale ?? 1 / Math.sqrt(shape.D),
   };
+  const own = { k, v, dK, dV };
+  if (host.shares(dK, dV)) return apart(host, dV, (dV) => back(host, job, { ...own, dV }, pool));
+  back(host, job, own, pool);
+}
+
+/** Adds all gradients, of tensors in buffers of their own. */
+function back(host: GpuHost, job: Job, own: Keys, pool: Pool | undefined): void {
   if (!pool) {
-    for (const slice of slicesOf(host, job)) backSlice(host, job, slice, { k, v, dK, dV });
+    for (const slice of slicesOf(host, job)) backSlice(host, job, slice, own);
     return;
   }
-  const { B, G, D } = shape;
+  const { B, G, D } = job.shape;
   const { keys, values, index, dKeys, dValues } = pool;
   const lists = [B, index.shape[1], G, D];
-  using dKeyLists = host.tensor(lists);
-  using dValueLists = host.tensor(lists);
-  const listed = { k: keys, v: values, dK: dKeyLists, dV: dValueLists, index };
-  for (const slice of slicesOf(host, job)) {
-    backSlice(host, job, slice, { k, v, dK, dV }, listed);
-  }
-  sumLists(host, index, dKeyLists, dValueLists, dKeys, dValues);
+  using dK = host.tensor(lists);
+  using dV = host.tensor(lists);
+  const listed = { k: keys, v: values, dK, dV, index };
+  for (const slice of slicesOf(host, job)) backSlice(host, job, slice, own, listed);
+  const sum = (dValues: Tensor) => sumLists(host, listed, dKeys, dValues);
+  if (host.shares(dKeys, dValues)) apart(host, dValues, sum);
+  else sum(dValues);
+}
+
+/** Lets `body` add to another tensor, and that to `out`: a kernel may not bind a buffer twice to write. */
+function apart(host: GpuHost, out: Tensor, body: (out: Tensor) => void): void {
+  using other = host.tensor(out.shape);
+  body(other);
+  add(host, out, other, out);
 }
 
 /** A pool of foreign blocks that is seen, and where its gradients go. */

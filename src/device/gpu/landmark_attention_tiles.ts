@@ -59,7 +59,7 @@ export function hasTiles(host: GpuHost, { shape: { D }, plan, ...rest }: Attenti
 /** 64 queries at a time, for regular plans; wgsl/landmark_attention.wgsl. */
 export function attendTiles(host: GpuHost, job: Attention, options: TileOptions = {}): void {
   const { shape: { B, T, S, H, G, D }, plan, q, k, v, out, top } = job;
-  const { keys, values, index } = job.foreign ?? { keys: k, values: v, index: plan.sights };
+  const { keys, values, index } = job.foreign ?? { keys: k, values: v, index: q };
   const M = options.plain ? SIDE : plan.regular;
   const slots = slotsOf(M);
   const tileOf = (key: number) => Math.floor((Math.floor(key / M) * slots + key % M) / SIDE);

@@ -98,29 +98,49 @@ function variant(name: Name, { load, keys, levels }: Variant): Kernel {
   return kernel;
 }
 
-/** Whether a tile of keys holds whole blocks, so that their levels come with it. */
-function tileHolds(M: number): boolean {
-  return M >= 4 && TILE % M === 0;
+/** What of a plan decides how its levels are made. */
+interface Layout {
+  /** N: the numbers that blocks have in a row. */
+  readonly blocks: number;
+  /** M, if blocks with a landmark each lie in an aligned stretch of M keys and end it; or 0. */
+  readonly stretch: number;
 }
 
-/** The blocks of a row, as they are numbered. */
-function blockCount(plan: GpuBlocks): number {
-  if (plan.regular > 0) return Math.ceil(plan.keys / plan.regular);
-  let count = counted.get(plan);
-  if (count === undefined) {
-    count = 1;
-    const data = plan.data();
-    for (let at = 0; at < data.length; at += 4) count = Math.max(count, data[at] + 1);
-    counted.set(plan, count);
-  }
-  return count;
+const layouts = new WeakMap<GpuBlocks, Layout>();
+
+function layoutOf(plan: GpuBlocks): Layout {
+  let layout = layouts.get(plan);
+  if (!layout) layouts.set(plan, layout = plan.regular > 0 ? ofRegular(plan) : ofAny(plan));
+  return layout;
 }
-const counted = new WeakMap<GpuBlocks, number>();
+
+/** Levels come with a tile of keys where it holds whole blocks. */
+const STRETCHES = [64, 32, 16, 8, 4];
+
+function ofRegular({ keys, regular }: GpuBlocks): Layout {
+  const stretch = STRETCHES.includes(regular) ? regular : 0;
+  return { blocks: Math.ceil(keys / regular), stretch };
+}
+
+function ofAny(plan: GpuBlocks): Layout {
+  const data = plan.data();
+  let blocks = 1;
+  let fitting = STRETCHES;
+  for (let at = 0; at < data.length; at += 4) {
+    const key = at / 4 % plan.keys;
+    const end = data[at + 3];
+    blocks = Math.max(blocks, data[at] + 1);
+    if (end < 0) continue;
+    const fits = (M: number) => end % M === M - 1 && key >= end - end % M;
+    if (!fitting.every(fits)) fitting = fitting.filter(fits);
+  }
+  return { blocks, stretch: fitting[0] ?? 0 };
+}
 
 /** Cuts the queries so that the levels of a slice are not too large. */
 export function* slicesOf(host: GpuHost, { shape: { B, T, H }, plan }: Job): Iterable<Slice> {
   const budget = Math.min(LEVEL_BYTES, host.limits.tensorBytes);
-  const queries = Math.floor(budget / (8 * H * (blockCount(plan) + 1)));
+  const queries = Math.floor(budget / (8 * H * (layoutOf(plan).blocks + 1)));
   const count = queries >= T ? T : Math.max(TILE, Math.floor(queries / TILE) * TILE);
   const rows = Math.max(1, Math.min(B, host.limits.groups, Math.floor(queries / T)));
   for (let row = 0; row < B; row += rows) {
@@ -144,7 +164,7 @@ export function backSlice(
 ): void {
   const { shape: { T, S, H, G, D }, plan, q, out, top, dOut, dQ } = job;
   const { row, rows, first, count } = slice;
-  const N = blockCount(plan);
+  const { blocks: N, stretch } = layoutOf(plan);
   const rowKeys = plan.distinct === 1 ? 0 : S;
   using levels = host.tensor([rows, H, N + 1, count, 2], { zero: false });
   host.run(prepare, {
@@ -173,6 +193,7 @@ export function backSlice(
     const constants: Constants = {
       D,
       ...(isOwn && plan.regular > 0 && { M: plan.regular }),
+      ...(levelsFrom === "made" && { M: stretch }),
       ...(name === "queries" && { WIDE: parts > 1 ? 1 : 0 }),
     };
     host.run(kernel, {
@@ -182,10 +203,9 @@ export function backSlice(
       groups: [tiles, heads[name], rows],
     });
   };
-  const isMade = tileHolds(plan.regular);
   const hasEarlier = plan.regular === 0 || plan.regular < S;
-  if (!isMade && hasEarlier) launch("blocks", own, "written");
-  launch("queries", own, isMade ? "made" : "kept");
+  if (stretch === 0 && hasEarlier) launch("blocks", own, "written");
+  launch("queries", own, stretch > 0 ? "made" : "kept");
   launch("keys", own, "kept");
   if (!listed) return;
   launch("queries", listed, "kept");
@@ -195,16 +215,14 @@ export function backSlice(
 /** Adds the gradients of lists to the pool's. */
 export function sumLists(
   host: GpuHost,
-  index: Tensor,
-  dKeyLists: Tensor,
-  dValueLists: Tensor,
+  { index, dK, dV }: Pick<Listed, "index" | "dK" | "dV">,
   dKeys: Tensor,
   dValues: Tensor,
 ): void {
   const [N, G, D] = dKeys.shape;
   const [B, n] = index.shape;
   host.run(pool, {
-    tensors: [index, dKeyLists, dValueLists, dKeys, dValues],
+    tensors: [index, dK, dV, dKeys, dValues],
     params: [B * n, G * D, N],
     groups: spread(host, N),
   });
