@@ -16,7 +16,7 @@ const TOLERANCE = 1e-3;
 const LOSS = 1.0593560934;
 const NORM = 1.7029621680;
 
-const MODEL = new URL("../../models/tiny/", import.meta.url);
+const MODEL = new URL("../golden_tiny/model/", import.meta.url);
 const GOLDEN = new URL("../golden_tiny/train_step.safetensors", import.meta.url);
 
 testOnEach("forwardAndBack() and update() make the golden step", check);

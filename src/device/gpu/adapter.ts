@@ -57,6 +57,15 @@ export function isSoftware({ info }: GPUAdapter): boolean {
   return isFallbackAdapter || /llvmpipe|lavapipe|swiftshader|basic render/i.test(text);
 }
 
+/**
+ * Deno 2.9 grants subgroups without listing them, and takes `enable subgroups;` for a mistake in a
+ * kernel that uses them.
+ */
+function hidesSubgroups({ features }: GPUAdapter): boolean {
+  const { userAgent = "" } = globalThis.navigator ?? {};
+  return userAgent.startsWith("Deno/") && !features.has("subgroups");
+}
+
 /** Opens the adapter's device. @throws {DeviceError} If it lacks what kernels need. */
 export async function openAdapter(adapter: GPUAdapter): Promise<OpenAdapter> {
   for (const [limit, least] of Object.entries(NEEDED)) {
@@ -68,14 +77,19 @@ export async function openAdapter(adapter: GPUAdapter): Promise<OpenAdapter> {
   }
   const requiredLimits: Record<string, number> = {};
   for (const limit of LIMITS) requiredLimits[limit] = adapter.limits[limit];
-  const requiredFeatures = FEATURES.filter((name) => adapter.features.has(name as GPUFeatureName));
-  let device: GPUDevice;
-  try {
-    device = await adapter.requestDevice({
+  const listed = FEATURES.filter((name) => adapter.features.has(name as GPUFeatureName));
+  const request = (features: readonly string[]): Promise<GPUDevice> =>
+    adapter.requestDevice({
       label: "cairn",
       requiredLimits,
-      requiredFeatures: requiredFeatures as GPUFeatureName[],
+      requiredFeatures: features as GPUFeatureName[],
     });
+  const hidden = hidesSubgroups(adapter);
+  let device: GPUDevice;
+  try {
+    device = hidden
+      ? await request([...listed, "subgroups"]).catch(() => request(listed))
+      : await request(listed);
   } catch (cause) {
     throw new DeviceError(`Cannot open the GPU: ${cause}`, { cause });
   }
@@ -100,7 +114,7 @@ export async function openAdapter(adapter: GPUAdapter): Promise<OpenAdapter> {
       f16: has("shader-f16"),
       subgroups: has("subgroups")
         ? {
-          enable: "subgroups",
+          enable: hidden ? "" : "subgroups",
           min: sizes.subgroupMinSize ?? 4,
           max: sizes.subgroupMaxSize ?? 128,
         }
