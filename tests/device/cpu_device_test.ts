@@ -69,6 +69,7 @@ Deno.test("openCpuDevice() says what it took", async () => {
     kind: "cpu",
     name: "WebAssembly (simd)",
     threads: 2,
+    remote: false,
     details: { builds: availableBuilds().join(", "), shared: true },
   });
 });
