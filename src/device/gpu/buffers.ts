@@ -30,8 +30,12 @@ const SLACK = 1.25;
 const KEEP_BYTES = 2 ** 26;
 const USAGE = 0x80 | 0x04 | 0x08; // STORAGE | COPY_SRC | COPY_DST
 
-/** An empty pool; no buffer is larger than `most` bytes. */
-export function bufferPool(device: GPUDevice, most: number): BufferPool {
+/**
+ * An empty pool; no buffer is larger than `most` bytes.
+ *
+ * @param batch The batch of commands that was not sent yet: what it uses must not be let go.
+ */
+export function bufferPool(device: GPUDevice, most: number, batch: () => number): BufferPool {
   const kept = new Map<number, PooledBuffer[]>();
   let [nextId, bytes, keptBytes, peak] = [0, 0, 0, 0];
 
@@ -45,8 +49,9 @@ export function bufferPool(device: GPUDevice, most: number): BufferPool {
 
   function trim(): void {
     const allowed = Math.max(KEEP_BYTES, SLACK * peak - bytes);
+    if (keptBytes <= allowed) return;
     for (const list of kept.values()) {
-      while (keptBytes > allowed && list.length > 0) {
+      while (keptBytes > allowed && list.length > 0 && list[0].lastUse < batch()) {
         const old = list.shift()!;
         keptBytes -= old.bytes;
         old.buffer.destroy();

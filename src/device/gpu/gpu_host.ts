@@ -27,9 +27,9 @@ export interface WholeHost extends GpuHost, Disposable {
 export function createGpuHost(open: OpenAdapter, profile: boolean): WholeHost {
   const { device, limits, features } = open;
   const { check, close } = watch(open);
-  const buffers = bufferPool(device, limits.tensorBytes);
   const profiler = profile && features.timestamps ? createProfiler(device) : undefined;
   const commands = createCommands(device, check, profiler);
+  const buffers = bufferPool(device, limits.tensorBytes, () => commands.batch);
   const ready = pipelineCache(device, PARAM_BYTES);
   const parts: Parts = { buffers, commands, limit: limits.tensorBytes };
   const inside = (tensor: Tensor): GpuTensor => owned(host, tensor);
