@@ -1,0 +1,109 @@
+/**
+ * What the GPU does, by timestamps: products, landmark attention, what the memory's speed bounds,
+ * training and reading; and whether it is right.
+ *
+ *   deno task bench:gpu [--parts check,matmul,...] [--only TEXT] [--repeats 9] [--small]
+ *                       [--gpu builtin|dawn|dawn-unchecked] [--model models/tiny]
+ *                       [--text books/opticks.txt] [--golden tests/golden]
+ *
+ * One JSON object a line as results come in, and a table at the end. `--only` takes the rows whose
+ * name holds the text. Without `--gpu`, Dawn where DAWN_NODE names it, else Deno's own WebGPU.
+ * docs/gpu.md says how to make one file of it, for a machine without a network.
+ */
+import { parseArgs } from "node:util";
+import { deviceOptions } from "../src/cli/device_options.ts";
+import { openGpuDevice } from "../src/device/gpu/gpu_device.ts";
+import { benchAttention } from "./gpu/attention.ts";
+import type { Bench, Row } from "./gpu/bench.ts";
+import { check } from "./gpu/check.ts";
+import { benchMatmul } from "./gpu/matmul.ts";
+import { benchCopy, benchDecode, benchScan } from "./gpu/memory.ts";
+import { benchReading } from "./gpu/reading.ts";
+import { benchTraining } from "./gpu/training.ts";
+
+const PARTS: Readonly<Record<string, (bench: Bench) => Promise<void>>> = {
+  check,
+  matmul: benchMatmul,
+  attention: benchAttention,
+  copy: benchCopy,
+  decode: benchDecode,
+  scan: benchScan,
+  training: benchTraining,
+  reading: benchReading,
+};
+/** Kernels that a row of the table names. */
+const SHOWN = 6;
+
+const { values: options } = parseArgs({
+  options: {
+    parts: { type: "string", default: Object.keys(PARTS).join() },
+    only: { type: "string", default: "" },
+    repeats: { type: "string", default: "9" },
+    small: { type: "boolean", default: false },
+    gpu: { type: "string", default: Deno.env.has("DAWN_NODE") ? "dawn" : "builtin" },
+    model: { type: "string", default: "models/tiny" },
+    text: { type: "string", default: "books/opticks.txt" },
+    golden: { type: "string", default: "tests/golden" },
+  },
+});
+
+// Not disposed of: the last thing a process does may be to wait for Dawn.
+const { options: { gpu } } = await deviceOptions({
+  device: "gpu",
+  gpu: options.gpu as "builtin" | "dawn" | "dawn-unchecked",
+});
+const rows: Row[] = [];
+const bench: Bench = {
+  small: options.small,
+  repeats: Number(options.repeats),
+  wanted: (name) => name.includes(options.only),
+  open: (profile) => openGpuDevice({ gpu, profile }),
+  report(row) {
+    rows.push(row);
+    console.log(JSON.stringify(row));
+  },
+  model: options.model,
+  text: options.text,
+  golden: options.golden,
+};
+
+{
+  using device = await bench.open(false);
+  const { name, details } = device.info;
+  const host = { deno: Deno.version.deno, webgpu: options.gpu, date: new Date().toISOString() };
+  console.log(JSON.stringify({ part: "on", name, ...host, ...details }));
+}
+let failures = 0;
+for (const name of options.parts.split(",")) {
+  const part = PARTS[name];
+  if (!part) throw new RangeError(`There is no part "${name}": ${Object.keys(PARTS).join(", ")}`);
+  try {
+    await part(bench);
+  } catch (error) {
+    // The parts behind it still tell something.
+    failures++;
+    console.error(`part ${name}:`, error);
+  }
+}
+for (const row of rows) console.log(lineOf(row));
+const wrong = rows.filter(({ note }) => note?.startsWith("WRONG"));
+if (wrong.length > 0) console.log(`WRONG: ${wrong.map(({ name }) => name).join("; ")}`);
+Deno.exit(failures > 0 || wrong.length > 0 ? 1 : 0);
+
+function lineOf({ part, name, ms, rate, unit, kernels, note }: Row): string {
+  const time = ms === undefined ? "" : `${ms.toFixed(3)} ms`;
+  const speed = rate === undefined ? "" : `${Number(rate.toPrecision(4))} ${unit}`;
+  const shown = Object.entries(kernels ?? {}).slice(0, SHOWN)
+    .map(([name, { runs, ms }]) =>
+      `${name} ${runs > 1 ? `${+runs.toFixed(1)}: ` : ""}${ms.toFixed(3)}`
+    )
+    .join(", ");
+  return [
+    part.padEnd(10),
+    name.padEnd(44),
+    time.padStart(12),
+    speed.padStart(18),
+    " ",
+    [note, shown].filter(Boolean).join("; "),
+  ].join(" ").trimEnd();
+}
