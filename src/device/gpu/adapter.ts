@@ -22,8 +22,8 @@ export interface OpenAdapter {
   readonly details: Readonly<Record<string, string | number | boolean>>;
 }
 
-/** What kernels need at least; lower limits than these no WebGPU has. */
-const NEEDED = { maxStorageBuffersPerShaderStage: 8, maxComputeWorkgroupStorageSize: 16384 };
+/** What kernels need at least: landmark attention with foreign blocks and any plan binds nine. */
+const NEEDED = { maxStorageBuffersPerShaderStage: 9, maxComputeWorkgroupStorageSize: 16384 };
 
 /** Taken as large as the adapter has them. */
 const LIMITS = [
