@@ -61,6 +61,7 @@ function configOf(modules: readonly WorkerModule[], port: number): string {
   const list = modules.map(({ name, kind }) => `(name = "${name}", ${kind} = embed "${name}")`);
   return `using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
+  v8Flags = ["--expose-gc"],
   services = [(name = "main", worker = (
     modules = [${list.join(", ")}],
     compatibilityDate = "2026-10-01",

@@ -72,8 +72,8 @@ Deno.test({
     equal(opened.info.kind, "cpu");
     await rejects(openDevice({ device: "gpu", gpu }), {
       name: "DeviceError",
-      message: "Cannot open the GPU as its maxStorageBuffersPerShaderStage must be at least 8: " +
-        "current value is 4",
+      message:
+        /^Cannot open the GPU as its maxStorageBuffersPerShaderStage must be at least \d+: current value is 4$/,
     });
   },
 });
