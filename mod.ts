@@ -42,15 +42,18 @@ export type {
   BlocksRead,
   Capabilities,
   HeadShape,
+  LayerInput,
   Marker,
   Mechanism,
   Negatives,
+  OwnParameter,
   SavedState,
   State,
   StateOptions,
   StateUsage,
   Step,
   StepOptions,
+  Window,
 } from "./src/attention/mechanism.ts";
 export { landmarkMechanism, type LandmarkOptions } from "./src/attention/landmark.ts";
 export {
@@ -77,6 +80,14 @@ export type {
 export { FileError, type FileProblem } from "./src/io/file_error.ts";
 export { memoryFiles, type MemoryFilesOptions } from "./src/io/memory_files.ts";
 export type { ModelConfig } from "./src/model/config.ts";
+export type {
+  AttentionConfig,
+  InfiniConfig,
+  LandmarkConfig,
+  MechanismName,
+  WindowConfig,
+  XlConfig,
+} from "./src/model/attention_config.ts";
 export type { RopeScaling } from "./src/model/rope_scaling.ts";
 export type { StreamDecoder, StreamEncoder, Tokenizer } from "./src/model/tokenizer.ts";
 export type { Model, Weights } from "./src/model/transformer.ts";

@@ -7,10 +7,9 @@
  * The model sees the bytes of its row that come before, a quarter of a row at least but for the very
  * first; the 5-gram always sees four.
  */
-import { landmarkMechanism } from "../src/attention/landmark.ts";
 import { openDevice } from "../src/device/open.ts";
 import { parseConfig } from "../src/model/config.ts";
-import { ropeFrequencies } from "../src/model/rope_scaling.ts";
+import { mechanismOf } from "../src/model/mechanism_of.ts";
 import { byteTokenizer } from "../src/model/tokenizer/byte_tokenizer.ts";
 import { type SplitCorpus, splitCorpus } from "../src/train/data/corpus.ts";
 import { prepareExamination } from "../src/train/evaluation.ts";
@@ -33,7 +32,7 @@ const corpus = splitCorpus(texts, recipe.data.heldOut, encode);
 console.log(`${corpus.train.bytes} bytes to learn from, ${corpus.heldOut.bytes} held out`);
 
 const config = parseConfig(JSON.stringify(recipe.model));
-const mechanism = landmarkMechanism({ ...config, frequencies: ropeFrequencies(config) }, config);
+const mechanism = mechanismOf(config);
 const rival = nGramBits(corpus);
 console.log(`5-gram  ${rival.toFixed(4)} bits per byte`);
 

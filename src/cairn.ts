@@ -1,4 +1,3 @@
-import { landmarkMechanism } from "./attention/landmark.ts";
 import type { Mechanism } from "./attention/mechanism.ts";
 import { type Bookkeeping, openBookkeeping } from "./device/bookkeeping.ts";
 import type { Device } from "./device/device.ts";
@@ -9,9 +8,9 @@ import type { MemoryOptions } from "./memory/options.ts";
 import { createTurns } from "./memory/turns.ts";
 import { openCheckpoint } from "./model/checkpoint/checkpoint.ts";
 import type { ModelConfig } from "./model/config.ts";
+import { mechanismOf } from "./model/mechanism_of.ts";
 import { modelFingerprint } from "./model/fingerprint.ts";
-import { parameterShapes } from "./model/parameter_shapes.ts";
-import { ropeFrequencies } from "./model/rope_scaling.ts";
+import { parameterShapes } from "./model/parameters.ts";
 import { loadTokenizer, type Tokenizer } from "./model/tokenizer.ts";
 import type { Model } from "./model/transformer.ts";
 import { createReader, type Reader } from "./session/reader.ts";
@@ -77,7 +76,7 @@ export async function open(folder: string, options: OpenOptions = {}): Promise<C
   const tokenizer = await loadTokenizer(files, folder, model.config);
   const bookkeeping = await openBookkeeping(options.module);
   const { config } = model;
-  const mechanism = landmarkMechanism({ ...config, frequencies: ropeFrequencies(config) }, config);
+  const mechanism = mechanismOf(config);
   const cairn = { config, tokenizer, device, model, mechanism };
   const owned = stack.move();
   return {
@@ -126,6 +125,7 @@ function sessions(shared: Shared): Pick<Cairn, "session" | "restore"> {
   const readerParts = () => ({ device, model, marker: mechanism.marker, passes: createTurns() });
   const sessionParts = (options: MemoryOptions): SessionParts => ({
     config,
+    marker: mechanism.marker,
     tokenizer,
     options,
     save: (reader, path) => saveReader(snapshots, reader, path),

@@ -24,6 +24,7 @@ import { memoryFiles } from "./io/memory_files.ts";
 import { MemoryFullError } from "./memory/memory_error.ts";
 import type { MemoryOptions } from "./memory/options.ts";
 import { createTurns } from "./memory/turns.ts";
+import type { LandmarkConfig } from "./model/attention_config.ts";
 import type { ModelConfig } from "./model/config.ts";
 import { TextError } from "./model/tokenizer/utf8.ts";
 import type { ReadStats } from "./session/reading.ts";
@@ -105,13 +106,19 @@ async function openModel(options: EdgeOptions): Promise<Opened> {
   );
   const files = memoryFiles(Object.fromEntries(names));
   const cairn = await open("model", { device: "cpu", threads: 1, module, files });
-  const { memoryLayers = cairn.config.memoryLayers } = options;
-  const { kvHeads, headDim, blockSize } = cairn.config;
+  const { kvHeads, headDim, landmark } = cairn.config;
+  if (!landmark) {
+    throw new TypeError(
+      'Cannot serve the model as its config.json must have a "landmark": it has none',
+    );
+  }
+  const { memoryLayers = landmark.memoryLayers } = options;
+  const { blockSize } = landmark;
   // Keys and values are f16; of each block the landmark's key is kept once more, as f32.
   const numbers = memoryLayers.length * kvHeads * headDim;
   const bytesPerToken = 2 * numbers * 2 + numbers * 4 / blockSize;
   const modelBytes = names.reduce((sum, [, bytes]) => sum + bytes.length, cairn.device.bytes);
-  const recent = recentBytes(cairn.config);
+  const recent = recentBytes(cairn.config, landmark);
   const free = budgetBytes - modelBytes - CACHE_BYTES - RESERVE_BYTES - recent;
   const blocks = Math.floor(free / (bytesPerToken * blockSize));
   if (blocks < 1) {
@@ -130,7 +137,8 @@ async function openModel(options: EdgeOptions): Promise<Opened> {
 
 /** Blocks that every layer keeps for a while: the last K ones, and those of a section on its way in. */
 function recentBytes(
-  { topBlocks, chunk, blockSize, layers, kvHeads, headDim }: ModelConfig,
+  { layers, kvHeads, headDim }: ModelConfig,
+  { topBlocks, chunk, blockSize }: LandmarkConfig,
 ): number {
   return (topBlocks * blockSize + chunk) * 2 * layers * kvHeads * headDim * 2;
 }

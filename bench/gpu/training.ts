@@ -1,10 +1,9 @@
 /** Training steps: tokens a second, and where the GPU's time goes. */
 
-import { landmarkMechanism } from "../../src/attention/landmark.ts";
 import type { Device } from "../../src/device/device.ts";
 import { type ModelConfig, parseConfig } from "../../src/model/config.ts";
-import { parameterShapes } from "../../src/model/parameter_shapes.ts";
-import { ropeFrequencies } from "../../src/model/rope_scaling.ts";
+import { parameterShapes } from "../../src/model/parameters.ts";
+import { mechanismOf } from "../../src/model/mechanism_of.ts";
 import { byteTokenizer } from "../../src/model/tokenizer/byte_tokenizer.ts";
 import { splitCorpus } from "../../src/train/data/corpus.ts";
 import { parseRecipe } from "../../src/train/recipe.ts";
@@ -158,7 +157,7 @@ function trainerOf(
     device,
     recipe,
     config,
-    mechanism: landmarkMechanism({ ...config, frequencies: ropeFrequencies(config) }, config),
+    mechanism: mechanismOf(config),
     corpus: splitCorpus([text], 0, encode),
     encode,
     start: { config, weights },

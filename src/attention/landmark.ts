@@ -42,6 +42,7 @@ export function landmarkMechanism(heads: HeadShape, options: LandmarkOptions): M
     name: "landmark",
     capabilities: { causal: true, boundedState: false, randomAccess: true },
     marker: { token: landmarkToken, every: blockSize },
+    parameters: () => new Map(),
     batch: (device, batch) => landmarkBatch(device, heads, blockSize, batch),
     state(device, options) {
       const plan = planMemory(heads, defaults, options, device.info.remote);
@@ -99,7 +100,8 @@ function landmarkBatch(
     });
   }
 
-  const attend: Attend = (ops, _layer, q, k, v) => {
+  const attend: Attend = (ops, _layer, input) => {
+    const [q, k, v] = [input.q(), input.k(), input.v()];
     const grid = (x: Tensor): Tensor => ops.reshape(x, [rows, length, ...x.shape.slice(1)]);
     const out = ops.landmarkAttention(
       grid(ops.rope(q, positions, rotations)),
@@ -111,5 +113,9 @@ function landmarkBatch(
     return ops.reshape(out, q.shape);
   };
   const owned = stack.move();
-  return { attend, [Symbol.dispose]: () => owned.dispose() };
+  const handOver = (): [] => [];
+  return {
+    windows: [{ at: 0, length, attend, handOver, isCut: true }],
+    [Symbol.dispose]: () => owned.dispose(),
+  };
 }

@@ -59,7 +59,8 @@ export function beginStep(parts: StateParts, frame: Frame, count: number, ties: 
   return {
     count,
     reads,
-    async attend(ops, layer, q, k, v) {
+    async attend(ops, layer, input) {
+      const [q, k, v] = [input.q(), input.k(), input.v()];
       check();
       const out = ops.input(q.shape);
       using looking = look(parts, frame, tokens, { layer, choice: plan.choose[purpose], q, out });
@@ -78,9 +79,9 @@ export function beginStep(parts: StateParts, frame: Frame, count: number, ties: 
       }
       return out;
     },
-    remember(layer, k, v) {
+    remember(layer, input) {
       check();
-      append(parts, frame, tokens, { layer, k, v });
+      append(parts, frame, tokens, { layer, k: input.k(), v: input.v() });
     },
     async commit() {
       reads.push(...await Promise.all(underWay.splice(0)));

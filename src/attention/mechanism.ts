@@ -4,17 +4,36 @@ import type { Ops } from "../device/ops.ts";
 import type { Files } from "../io/files.ts";
 import type { MemoryOptions } from "../memory/options.ts";
 
+/** What a layer's attention is made from; each part is computed when it is asked for. */
+export interface LayerInput {
+  /** f32 [T, C]: what enters the layer, normed. */
+  readonly x: Tensor;
+  /** Queries f32 [T, H, D], without position. */
+  q(): Tensor;
+  /** Keys f32 [T, G, D], without position; of the layer's own x, or of another f32 [T, C]. */
+  k(x?: Tensor): Tensor;
+  /** Values f32 [T, G, D], likewise. */
+  v(x?: Tensor): Tensor;
+  /** A parameter of the mechanism's own, as {@linkcode Mechanism.parameters} names it. */
+  own(name: string): Tensor;
+}
+
 /**
- * What the transformer asks of a mechanism in one layer: queries f32 [T, H, D], keys and values
- * f32 [T, G, D], without position, give [T, H, D]. The transformer does not know which one it holds.
+ * What the transformer asks of a mechanism in one layer: f32 [T, H, D]. The transformer does not
+ * know which one it holds.
  */
-export type Attend = (
-  ops: Ops,
-  layer: number,
-  q: Tensor,
-  k: Tensor,
-  v: Tensor,
-) => Tensor | Promise<Tensor>;
+export type Attend = (ops: Ops, layer: number, input: LayerInput) => Tensor | Promise<Tensor>;
+
+/** A parameter that a mechanism adds to a model. */
+export interface OwnParameter {
+  readonly shape: readonly number[];
+  /** What its numbers are before training: all the same, drawn from N(0, deviation), or these. */
+  readonly start: number | { readonly deviation: number } | Float32Array;
+  /** Whether weight decay makes it smaller. */
+  readonly decays: boolean;
+  /** Whether it learns at the rate of gates (`optimizer.gateRate`). */
+  readonly isGate: boolean;
+}
 
 /** The heads a mechanism works with, and how positions turn them. */
 export interface HeadShape {
@@ -60,6 +79,8 @@ export interface Batch {
   readonly present?: Uint8Array | undefined;
   /** Blocks that serve as negatives for other rows, where the mechanism has a use for them. */
   readonly negatives?: Negatives | undefined;
+  /** One window only, as other mechanisms in the same model need it. */
+  readonly whole?: boolean | undefined;
 }
 
 /** Blocks of this batch that other rows are to tell from their own. */
@@ -70,10 +91,26 @@ export interface Negatives {
   readonly index: Int32Array;
 }
 
-/** Attention over a whole batch, with what it holds on the device. */
-export interface BatchAttention extends Disposable {
+/** A stretch of every row that goes through all layers before the next one does. */
+export interface Window {
+  /** Its first token in the row. */
+  readonly at: number;
+  readonly length: number;
   /** What the transformer calls, layer by layer. */
   readonly attend: Attend;
+  /**
+   * What the next window goes on from, once all layers attended: `made` on the operations of this
+   * window, `kept` (which outlives them) what the next one reads. Cleared when asked for.
+   */
+  handOver(): readonly { made: Tensor; kept: Tensor }[];
+  /** Whether no gradient comes back from the windows behind it. */
+  readonly isCut: boolean;
+}
+
+/** Attention over a whole batch, with what it holds on the device. */
+export interface BatchAttention extends Disposable {
+  /** In order; a mechanism that reads rows whole has one. */
+  readonly windows: readonly Window[];
 }
 
 /** Which blocks a step read in one layer, by their numbers in the text. */
@@ -96,8 +133,8 @@ export interface Step extends Disposable {
   readonly count: number;
   /** What the transformer calls, layer by layer. */
   readonly attend: Attend;
-  /** Appends a layer's keys and values f32 [T, G, D] where nobody needs what the tokens see. */
-  remember(layer: number, k: Tensor, v: Tensor): void;
+  /** Appends a layer's tokens where nobody needs what they see. */
+  remember(layer: number, input: LayerInput): void;
   /** What was read, by layer, once the step is committed, if it was begun with `trace`. */
   readonly reads: readonly BlocksRead[];
   /** Remembers what was read. A step that is not committed leaves no trace. */
@@ -186,6 +223,11 @@ export interface Mechanism {
   readonly capabilities: Capabilities;
   /** What it puts into every text, if anything. */
   readonly marker: Marker | undefined;
+  /**
+   * The parameters that it adds to a model, in the order in which they are stored: of a layer, or of
+   * the model (no layer) where all layers share them.
+   */
+  parameters(layer?: number): ReadonlyMap<string, OwnParameter>;
   /** Attention over whole rows, for training and for dense evaluation. */
   batch(device: Device, batch: Batch): BatchAttention;
   /** An empty state. @throws {RangeError} On options out of range. */

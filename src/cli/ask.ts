@@ -82,11 +82,12 @@ async function show(
   { terminal, files }: Context,
 ): Promise<void> {
   terminal.out(`${text.trim()}\n`);
-  if (blocks === 0) return;
+  const { marker } = cairn.mechanism;
+  if (!marker || blocks === 0) return;
   terminal.out(drawReads(terminal, counts, { blocks, lastFrom }));
   if (values.file === undefined) return;
   const quotes = await quoteBlocks(fileText(files, values.file), cairn.tokenizer, {
-    blockSize: cairn.config.blockSize,
+    blockSize: marker.every,
     blocks: counts.top(QUOTES, lastFrom).map(({ block }) => block),
   });
   terminal.out(quoteReads(terminal, counts, quotes));

@@ -1,5 +1,5 @@
+import type { Cairn } from "../cairn.ts";
 import { afterSpace, firstInteger, plainKey, randomKey } from "../eval/haystacks.ts";
-import type { Tokenizer } from "../model/tokenizer.ts";
 import { random } from "../train/data/random.ts";
 import { flag, number, type Values } from "./args.ts";
 import { type Command, command, noWords } from "./command.ts";
@@ -33,8 +33,8 @@ export const demo: Command = command({
     using cairn = await openModel(values, context);
     const book = await context.resources.book();
     const hidden = hide(book, values);
-    const place = blocksOf(hidden, cairn.tokenizer, cairn.config.blockSize);
-    if (!values.json) terminal.out(introduction(hidden, place, cairn.config.blockSize, terminal));
+    const place = placeOf(hidden, cairn);
+    if (!values.json) terminal.out(introduction(hidden, place, terminal));
     using session = cairn.session();
     const reading = await readWithProgress(session, hidden.text, { terminal });
     const { question } = hidden;
@@ -45,7 +45,7 @@ export const demo: Command = command({
     if (values.json) {
       const { seed, key, depth } = hidden;
       const { text: answer, blocks, counts } = answered;
-      const readers = counts.readersOf(place.from, place.to);
+      const readers = place && counts.readersOf(place.from, place.to);
       terminal.out(
         `${JSON.stringify({ seed, key, depth, answer, right, ...reading, blocks, readers })}\n`,
       );
@@ -89,31 +89,35 @@ function hide(book: string, values: Values<typeof OPTIONS>): Hidden {
   };
 }
 
-/** Which blocks of the text the statement stands in, and how many there are. */
-function blocksOf({ text, at, statement }: Hidden, tokenizer: Tokenizer, blockSize: number) {
+/** Which blocks of the text the statement stands in, and how many there are, if the model has any. */
+function placeOf({ text, at, statement }: Hidden, { tokenizer, mechanism: { marker } }: Cairn) {
+  if (!marker) return undefined;
+  const { every } = marker;
   const blockAt = (letters: number): number =>
-    Math.floor(tokenizer.encode(text.slice(0, letters)).length / (blockSize - 1));
+    Math.floor(tokenizer.encode(text.slice(0, letters)).length / (every - 1));
   return {
     from: blockAt(at),
     to: blockAt(at + statement.length - 1),
     blocks: blockAt(text.length),
+    every,
   };
 }
-type Place = ReturnType<typeof blocksOf>;
+type Place = ReturnType<typeof placeOf>;
 
-function introduction(hidden: Hidden, place: Place, blockSize: number, terminal: Terminal): string {
+function introduction(hidden: Hidden, place: Place, terminal: Terminal): string {
   const { text, bookLetters, statement, depth, seed } = hidden;
   const amount = text.length >= bookLetters
     ? `all ${grouped(bookLetters)} letters`
     : `the first ${grouped(text.length)} of ${grouped(bookLetters)} letters`;
-  const where = place.from === place.to
-    ? `block ${grouped(place.from)}`
-    : `blocks ${grouped(place.from)} and ${grouped(place.to)}`;
+  const where = place &&
+    (place.from === place.to
+      ? `block ${grouped(place.from)}`
+      : `blocks ${grouped(place.from)} and ${grouped(place.to)}`);
   return facts(terminal, [
     ["book", `Newton's Opticks, ${amount}`],
-    ["", `${plural(place.blocks, "block")} of ${blockSize} tokens`],
+    ...place ? [["", `${plural(place.blocks, "block")} of ${place.every} tokens`] as const] : [],
     ["hidden", paint(terminal, "green", statement)],
-    ["at", `${(100 * depth).toFixed(0)} % of the text, ${where}; seed ${seed}`],
+    ["at", `${(100 * depth).toFixed(0)} % of the text${where ? `, ${where}` : ""}; seed ${seed}`],
   ]) + "\n";
 }
 
@@ -126,7 +130,8 @@ function conclusion(
 ): string {
   const answer = paint(terminal, "bold", text.split("\n")[0].trim());
   const verdict = right ? paint(terminal, "green", "right") : paint(terminal, "red", "wrong");
+  const line = `\n  ${question} ${answer}  (${verdict})\n`;
+  if (!place) return line;
   const mark = { ...place, label: "the pass key" };
-  return `\n  ${question} ${answer}  (${verdict})\n` +
-    drawReads(terminal, counts, { blocks, lastFrom, mark });
+  return line + drawReads(terminal, counts, { blocks, lastFrom, mark });
 }

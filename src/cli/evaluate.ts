@@ -1,3 +1,4 @@
+import { textTokens } from "../attention/markers.ts";
 import type { Cairn } from "../cairn.ts";
 import { byPosition, type Stretch } from "../eval/by_position.ts";
 import { sessionLosses, type TextLosses, windowLosses } from "../eval/text_losses.ts";
@@ -43,7 +44,7 @@ export const evaluate: Command = command({
     const position = { first: cairn.config.contextLength, tokensPerByte: ids.length / bytes };
     const options = memoryOptions({ ...values, reading: "recent", asking: "token" });
     const results: Results = [];
-    for (const view of VIEWS) {
+    for (const view of cairn.config.landmark ? VIEWS : STREAMED) {
       const losses = await measure(view, cairn, ids, { options, choose: values.choose, terminal });
       results.push({ view, ...byPosition(losses, position) });
     }
@@ -56,6 +57,8 @@ export const evaluate: Command = command({
 /** What a token may look at. */
 type View = "chosen" | "recent" | "none" | "dense";
 const VIEWS: readonly View[] = ["chosen", "recent", "none", "dense"];
+/** Without landmarks there is nothing to choose: `recent` is the text as it is read. */
+const STREAMED: readonly View[] = ["recent", "dense"];
 type Results = { view: View; stretches: Stretch[]; all: Stretch }[];
 
 /** How a view is measured. */
@@ -79,20 +82,20 @@ async function measure(
     return await sessionLosses(session, ids, { signal, onProgress });
   };
   const inWindows = (length: number, overlap: number): Promise<TextLosses> => {
-    const { blockSize } = cairn.config;
-    const span = length / blockSize * (blockSize - 1);
+    const span = textTokens(length, cairn.mechanism.marker);
     const stride = Math.ceil(span * (1 - overlap));
     return windowLosses(cairn, ids, { length, stride, signal, onProgress });
   };
   try {
-    const { contextLength, blockSize, chunk } = cairn.config;
+    const { contextLength, landmark } = cairn.config;
+    const every = landmark?.blockSize ?? 1;
     const losses = view === "chosen"
       ? await inSession(choose)
       : view === "recent"
       ? await inSession("recent")
       : view === "none"
-      ? await inWindows(chunk, 0)
-      : await inWindows(contextLength - contextLength % blockSize, 0.5);
+      ? await inWindows(landmark!.chunk, 0)
+      : await inWindows(contextLength - contextLength % every, 0.5);
     progress.finish(ids.length);
     return losses;
   } catch (error) {

@@ -1,7 +1,8 @@
 import { type Files, isFolder } from "../io/files.ts";
 import { openCheckpoint } from "../model/checkpoint/checkpoint.ts";
+import type { MechanismName } from "../model/attention_config.ts";
 import type { ModelConfig } from "../model/config.ts";
-import { parameterShapes } from "../model/parameter_shapes.ts";
+import { parameterShapes } from "../model/parameters.ts";
 import type { Inspection } from "../session/session.ts";
 import { UsageError } from "./args.ts";
 import { type Command, command } from "./command.ts";
@@ -59,24 +60,47 @@ async function lookAtModel(
   const { config, sizeBytes } = checkpoint;
   const parameters = [...parameterShapes(config).values()]
     .reduce((sum, shape) => sum + shape.reduce((size, length) => size * length, 1), 0);
-  const { memoryLayers, kvHeads, headDim } = config;
-  const bytesPerToken = 2 * memoryLayers.length * kvHeads * headDim * 2;
+  const { kvHeads, headDim, landmark } = config;
+  const bytesPerToken = 2 * (landmark?.memoryLayers.length ?? 0) * kvHeads * headDim * 2;
   return { folder, parameters, sizeBytes, bytesPerToken, config };
 }
 
 function describeModel(model: ModelFacts, terminal: Terminal): string {
   const { folder, parameters, sizeBytes, bytesPerToken, config } = model;
-  const { heads, kvHeads, headDim, blockSize, topBlocks, chunk, memoryLayers } = config;
+  const { heads, kvHeads, headDim } = config;
   return `${paint(terminal, "bold", folder)}\n` + facts(terminal, [
     ["parameters", `${grouped(parameters)}, ${sizeText(sizeBytes)} on disk`],
     ["layers", `${config.layers}, width ${config.width}, mlp ${config.mlpWidth}`],
     ["heads", `${heads}, ${kvHeads} for keys and values, of ${headDim}`],
     ["vocabulary", `${grouped(config.vocab)}, ${tokenizerText(config)}`],
     ["trained at", `${grouped(config.contextLength)} tokens`],
-    ["blocks", `of ${blockSize} tokens, ${topBlocks} read at a time, chunks of ${chunk}`],
-    ["remembers in", `layers ${memoryLayers.join(", ")}`],
+    ...mechanismFacts(config),
     ["a token costs", `${grouped(bytesPerToken)} bytes of memory, kept as f16`],
   ]);
+}
+
+/** A line or two for each mechanism. */
+function mechanismFacts({ mechanisms, landmark, infini, xl, window }: ModelConfig) {
+  const isMixed = new Set(mechanisms).size > 1;
+  const layers = (name: MechanismName): string => {
+    const own = [...mechanisms.keys()].filter((layer) => mechanisms[layer] === name);
+    return isMixed ? `; layers ${own.join(", ")}` : "";
+  };
+  const lines: [string, string][] = [];
+  if (landmark) {
+    const { blockSize, topBlocks, chunk, memoryLayers } = landmark;
+    lines.push(
+      ["blocks", `of ${blockSize} tokens, ${topBlocks} read at a time, chunks of ${chunk}`],
+      ["remembers in", `layers ${memoryLayers.join(", ")}`],
+    );
+  }
+  if (infini) {
+    const rule = infini.update === "delta" ? "by the delta rule" : "by adding";
+    lines.push(["memory", `written ${rule} every ${infini.segment} tokens${layers("infini")}`]);
+  }
+  if (xl) lines.push(["cache", `of ${xl.cache} tokens before each window of ${xl.window}`]);
+  if (window) lines.push(["window", `of ${window.size} tokens${layers("window")}`]);
+  return lines;
 }
 
 function tokenizerText({ tokenizer }: ModelConfig): string {

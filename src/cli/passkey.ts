@@ -1,3 +1,4 @@
+import { markedTokens, textTokens } from "../attention/markers.ts";
 import type { Cairn } from "../cairn.ts";
 import {
   type Haystack,
@@ -69,10 +70,14 @@ export const passkey: Command = command({
 });
 
 /** How many letters make so many tokens: exact for bytes, and near for other tokenizers. */
-function lettersOf({ tokenizer, config }: Cairn, tokens: number, book: string): number {
+function lettersOf(
+  { tokenizer, mechanism: { marker } }: Cairn,
+  tokens: number,
+  book: string,
+): number {
   const sample = book.slice(0, 100_000);
   const perToken = sample.length / tokenizer.encode(sample).length;
-  return Math.floor(tokens * (config.blockSize - 1) / config.blockSize * perToken);
+  return Math.floor(textTokens(tokens, marker) * perToken);
 }
 
 async function measure(
@@ -84,7 +89,7 @@ async function measure(
   const { signal } = terminal;
   const progress = startProgress(terminal, label);
   const letters = haystacks.reduce((sum, haystack) => sum + lettersToRead(haystack), 0);
-  const total = letters * cairn.config.blockSize / (cairn.config.blockSize - 1);
+  const total = markedTokens(letters, cairn.mechanism.marker);
   const outcomes: Outcome[] = [];
   let done = 0;
   const onProgress = (tokens: number): void => progress.update(done += tokens, total);

@@ -2,6 +2,7 @@
 
 import type { Cairn } from "../cairn.ts";
 import type { GenerateOptions } from "../session/generation.ts";
+import type { ModelConfig } from "../model/config.ts";
 import type { Session } from "../session/session.ts";
 import type { TextSource } from "../session/text_source.ts";
 import type { Values } from "./args.ts";
@@ -70,6 +71,16 @@ export function samplingOptions(
   };
 }
 
+/** How many blocks so many tokens of text fill, and from which on they are read as the last ones. */
+function blocksBehind({ landmark }: ModelConfig, tokens: number) {
+  if (!landmark) return { blocks: 0, lastFrom: 0 };
+  const { blockSize, chunk, topBlocks } = landmark;
+  const blocks = Math.floor(tokens / (blockSize - 1));
+  // Behind the section and the K blocks before it, once more as many: between blocks that score
+  // alike the later one is chosen.
+  return { blocks, lastFrom: blocks - 2 * (chunk / blockSize + topBlocks) };
+}
+
 /** Asks a session, on a line of its own, and counts what is read for the answer. */
 export async function answerOf(
   { config }: Cairn,
@@ -79,10 +90,7 @@ export async function answerOf(
 ): Promise<Answered> {
   const start = performance.now();
   const counts = countReads();
-  const blocks = Math.floor(session.tokens / (config.blockSize - 1));
-  // Behind the section and the K blocks before it, once more as many: between blocks that score
-  // alike the later one is chosen.
-  const lastFrom = blocks - 2 * (config.chunk / config.blockSize + config.topBlocks);
+  const { blocks, lastFrom } = blocksBehind(config, session.tokens);
   const prompt = session.tokens === 0 ? question : `\n${question}`;
   let text = "";
   const ids: number[] = [];

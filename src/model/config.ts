@@ -1,17 +1,18 @@
 /**
  * What a model is: the fields of `config.json` that this runtime acts on, under its own words.
  *
- * The file is the one that Llama models have in the Hugging Face ecosystem, with a `landmark`
- * object. Fields that change what the model computes and are not supported are refused by name;
- * fields that do not are ignored.
+ * The file is the one that Llama models have in the Hugging Face ecosystem, with an object for what
+ * its layers look back with, such as `landmark`. Fields that change what the model computes and are
+ * not supported are refused by name; fields that do not are ignored.
  */
+import { type AttentionConfig, attentionJson, readAttention } from "./attention_config.ts";
 import { ConfigError } from "./config_error.ts";
 import { configFields, type Fields } from "./config_fields.ts";
 import { isRecord, parseJson } from "./json.ts";
 import { readRopeScaling, type RopeScaling, ropeScalingJson } from "./rope_scaling.ts";
 
-/** A model's shapes and constants. Letters as in the glossary: C, L, H, G, D, F, V, M, K. */
-export interface ModelConfig {
+/** A model's shapes and constants. Letters as in the glossary: C, L, H, G, D, F, V. */
+export interface ModelConfig extends AttentionConfig {
   /** C: of the residual stream (`hidden_size`). */
   readonly width: number;
   /** L (`num_hidden_layers`). */
@@ -42,16 +43,6 @@ export interface ModelConfig {
   readonly endTokens: readonly number[];
   /** Bytes are their own ids, or the folder has a `tokenizer.json`. */
   readonly tokenizer: "bytes" | "tokenizer.json";
-  /** M, the landmark included (`landmark.block_size`). */
-  readonly blockSize: number;
-  /** `landmark.token_id`. */
-  readonly landmarkToken: number;
-  /** K: how many blocks are read unless a session says otherwise (`landmark.top_blocks`). */
-  readonly topBlocks: number;
-  /** Tokens a section holds, landmarks included; a multiple of M (`landmark.chunk`). */
-  readonly chunk: number;
-  /** The layers that have a long memory, ascending (`landmark.memory_layers`; all by default). */
-  readonly memoryLayers: readonly number[];
 }
 
 // Far above any real model: they keep a hostile file from asking for endless work.
@@ -59,9 +50,6 @@ const MAX_WIDTH = 2 ** 20;
 const MAX_LAYERS = 2 ** 10;
 const MAX_VOCAB = 2 ** 24;
 const MAX_TOKENS = 2 ** 31 - 1;
-
-/** Bytes are the ids below it; the landmark of a byte-level model is at least this. */
-const BYTE_IDS = 256;
 
 /**
  * Reads the text of a `config.json`.
@@ -82,7 +70,7 @@ export function parseConfig(text: string): ModelConfig {
   refuseOtherModels(fields);
   const shape = readShape(fields);
   const tokens = readTokens(fields, shape.vocab);
-  return { ...shape, ...tokens, ...readLandmark(fields, { ...shape, ...tokens }) };
+  return { ...shape, ...tokens, ...readAttention(fields, { ...shape, ...tokens }) };
 }
 
 type Shape = Pick<
@@ -101,7 +89,6 @@ type Shape = Pick<
   | "tied"
 >;
 type Tokens = Pick<ModelConfig, "tokenizer" | "beginToken" | "endTokens">;
-type Landmark = Omit<ModelConfig, keyof Shape | keyof Tokens>;
 
 function refuseOtherModels(fields: Fields): void {
   fields.only("model_type", "llama", "the one architecture that is supported");
@@ -168,40 +155,8 @@ function readTokens(fields: Fields, vocab: number): Tokens {
   return { tokenizer, beginToken: begin[0], endTokens: ids("eos_token_id") };
 }
 
-function readLandmark(
-  fields: Fields,
-  { vocab, layers, tokenizer, contextLength }: Shape & Tokens,
-): Landmark {
-  const landmark = fields.fields("landmark");
-  if (landmark === undefined) {
-    throw fields.wrong("landmark", 'an object such as {"block_size": 64, "token_id": 256}');
-  }
-  const least = tokenizer === "bytes" ? BYTE_IDS : 0;
-  const blockSize = landmark.integer("block_size", { min: 2, max: 2 ** 16 });
-  const topBlocks = landmark.integer("top_blocks", { min: 1, max: 2 ** 12, fallback: 4 });
-  // What the training window leaves beside the slots of the chosen blocks and the empty one.
-  const rest = Math.floor(contextLength / blockSize) - (topBlocks + 1);
-  const fallback = Math.max(1, rest) * blockSize;
-  const chunk = landmark.integer("chunk", { min: blockSize, max: 2 ** 22, fallback });
-  if (chunk % blockSize !== 0) {
-    throw landmark.wrong("chunk", `a multiple of block_size, ${blockSize}`);
-  }
-  const memoryLayers = landmark.value("memory_layers") ?? [...Array(layers).keys()];
-  if (!Array.isArray(memoryLayers) || !isAscending(memoryLayers, layers)) {
-    throw landmark.wrong("memory_layers", `ascending layers in [0, ${layers - 1}]`);
-  }
-  const landmarkToken = landmark.integer("token_id", { min: least, max: vocab - 1 });
-  return { blockSize, landmarkToken, topBlocks, chunk, memoryLayers };
-}
-
 function isIndex(value: unknown, length: number): boolean {
   return Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) < length;
-}
-
-function isAscending(list: unknown[], length: number): list is number[] {
-  return list.every((x, i) =>
-    isIndex(x, length) && (i === 0 || (x as number) > Number(list[i - 1]))
-  );
 }
 
 /** The text of a `config.json` that {@linkcode parseConfig} reads back as `config`. */
@@ -227,13 +182,7 @@ export function formatConfig(config: ModelConfig): string {
     bos_token_id: config.beginToken ?? null,
     eos_token_id: config.endTokens.length === 0 ? null : config.endTokens,
     tokenizer: config.tokenizer,
-    landmark: {
-      block_size: config.blockSize,
-      token_id: config.landmarkToken,
-      top_blocks: config.topBlocks,
-      chunk: config.chunk,
-      memory_layers: config.memoryLayers,
-    },
+    ...attentionJson(config),
   };
   return JSON.stringify(json, null, 2) + "\n";
 }

@@ -1,5 +1,5 @@
 import type { Device } from "../device/device.ts";
-import { formatConfig } from "./config.ts";
+import { formatConfig, type ModelConfig } from "./config.ts";
 import type { Model } from "./transformer.ts";
 
 /**
@@ -9,11 +9,11 @@ import type { Model } from "./transformer.ts";
  */
 export async function modelFingerprint(device: Device, model: Model): Promise<string> {
   const { config } = model;
-  const fixed = {
+  const { landmark } = config;
+  const fixed: ModelConfig = {
     ...config,
-    topBlocks: 1,
-    chunk: config.blockSize,
-    memoryLayers: [],
+    landmark: landmark &&
+      { ...landmark, topBlocks: 1, chunk: landmark.blockSize, memoryLayers: [] },
     endTokens: [],
   };
   const parts = [await sha256(new TextEncoder().encode(formatConfig(fixed)))];

@@ -63,7 +63,8 @@ export async function loadTokenizer(
   const settingsPath = joinPath(folder, "tokenizer_config.json");
   const settings = await isFile(files, settingsPath) ? await readJson(files, settingsPath) : {};
   const { jsonTokenizer } = await import("./tokenizer/json_tokenizer.ts");
-  return jsonTokenizer(json, settings, config);
+  const { vocab, landmark } = config;
+  return jsonTokenizer(json, settings, { vocab, landmarkToken: landmark?.landmarkToken });
 }
 
 async function readJson(files: Files, path: string): Promise<unknown> {

@@ -1,4 +1,4 @@
-import type { Attend, Step } from "../attention/mechanism.ts";
+import type { Attend, LayerInput, Step } from "../attention/mechanism.ts";
 import type { Tensor } from "../device/device.ts";
 import type { Ops } from "../device/ops.ts";
 import type { ModelConfig } from "./config.ts";
@@ -46,8 +46,7 @@ export async function rememberOnly(
 ): Promise<void> {
   const last = model.config.layers - 1;
   const x = await throughLayers(ops, model, ids, last, step.attend);
-  const { k, v } = projections(ops, model, last, x);
-  step.remember(last, k(), v());
+  step.remember(last, layerInput(ops, model, last, x));
 }
 
 async function throughLayers(
@@ -81,26 +80,26 @@ async function attention(
   x: Tensor,
   attend: Attend,
 ): Promise<Tensor> {
-  const { q, k, v } = projections(ops, model, layer, x);
-  const out = await attend(ops, layer, q(), k(), v());
+  const out = await attend(ops, layer, layerInput(ops, model, layer, x));
   return ops.linear(out, weight(model, `model.layers.${layer}.self_attn.o_proj.weight`));
 }
 
-/** The queries [T, H, D], keys and values [T, G, D] of a layer, each computed when asked for. */
-function projections(
-  ops: Ops,
-  model: Model,
-  layer: number,
-  x: Tensor,
-): Record<"q" | "k" | "v", () => Tensor> {
+/** What a layer's attention is made from. */
+function layerInput(ops: Ops, model: Model, layer: number, residual: Tensor): LayerInput {
   const { heads, kvHeads, headDim, epsilon } = model.config;
   const name = `model.layers.${layer}`;
-  const normed = ops.rmsNorm(x, weight(model, `${name}.input_layernorm.weight`), epsilon);
-  const project = (part: string, count: number) => (): Tensor => {
-    const flat = ops.linear(normed, weight(model, `${name}.self_attn.${part}_proj.weight`));
+  const x = ops.rmsNorm(residual, weight(model, `${name}.input_layernorm.weight`), epsilon);
+  const project = (part: string, count: number, from: Tensor): Tensor => {
+    const flat = ops.linear(from, weight(model, `${name}.self_attn.${part}_proj.weight`));
     return ops.reshape(flat, [flat.shape[0], count, headDim]);
   };
-  return { q: project("q", heads), k: project("k", kvHeads), v: project("v", kvHeads) };
+  return {
+    x,
+    q: () => project("q", heads, x),
+    k: (from = x) => project("k", kvHeads, from),
+    v: (from = x) => project("v", kvHeads, from),
+    own: (part) => model.weights.get(`${name}.self_attn.${part}`) ?? weight(model, `model.${part}`),
+  };
 }
 
 function mlp(ops: Ops, model: Model, layer: number, x: Tensor): Tensor {

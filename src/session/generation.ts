@@ -1,4 +1,4 @@
-import type { BlocksRead } from "../attention/mechanism.ts";
+import type { BlocksRead, Marker } from "../attention/mechanism.ts";
 import type { ModelConfig } from "../model/config.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
 import type { Reader } from "./reader.ts";
@@ -40,6 +40,7 @@ export interface Piece {
 /** What generation needs of its session. */
 export interface GenerationParts {
   readonly config: ModelConfig;
+  readonly marker: Marker | undefined;
   readonly tokenizer: Tokenizer;
   readonly reader: Reader;
   /** Waits for the calls before. */
@@ -92,7 +93,7 @@ async function* onReader(
 }
 
 async function* pieces(
-  { config, tokenizer }: GenerationParts,
+  { config, marker, tokenizer }: GenerationParts,
   reader: Reader,
   feed: (ids: Int32Array) => Promise<unknown>,
   options: GenerateOptions,
@@ -102,7 +103,7 @@ async function* pieces(
   const { remember = false, stop = [] } = options;
   const decoder = tokenizer.decoder();
   const out = stopText(typeof stop === "string" ? [stop] : stop);
-  const forbidden = idsWithoutText(config, tokenizer);
+  const forbidden = idsWithoutText(config, marker, tokenizer);
   for (let i = 0; i < maxTokens; i++) {
     const id = sample(reader.next!, { ...options, forbidden }, uniform);
     if (config.endTokens.includes(id)) break;
@@ -117,11 +118,12 @@ async function* pieces(
   if (rest !== "") yield { text: rest, ids: [], blocks: [] };
 }
 
-/** The landmark, and ids that the tokenizer has no text for and that do not end a text. */
+/** The marker, and ids that the tokenizer has no text for and that do not end a text. */
 function idsWithoutText(
-  { vocab, landmarkToken, endTokens }: ModelConfig,
+  { vocab, endTokens }: ModelConfig,
+  marker: Marker | undefined,
   { vocabSize }: Tokenizer,
 ): number[] {
   const beyond = Array.from({ length: Math.max(0, vocab - vocabSize) }, (_, i) => vocabSize + i);
-  return [landmarkToken, ...beyond.filter((id) => !endTokens.includes(id))];
+  return [...marker ? [marker.token] : [], ...beyond.filter((id) => !endTokens.includes(id))];
 }

@@ -1,7 +1,7 @@
-import type { State, StateUsage } from "../attention/mechanism.ts";
+import { markedTokens } from "../attention/markers.ts";
+import type { Marker, State, StateUsage } from "../attention/mechanism.ts";
 import { MemoryFullError } from "../memory/memory_error.ts";
 import type { MemoryOptions } from "../memory/options.ts";
-import type { ModelConfig } from "../model/config.ts";
 import { ReadError } from "./read_error.ts";
 import type { Reader } from "./reader.ts";
 import type { TextIds } from "./text_source.ts";
@@ -46,7 +46,7 @@ export interface ReadStats {
 
 /** What reading needs to know of its session. */
 export interface ReadSettings {
-  readonly config: ModelConfig;
+  readonly marker: Marker | undefined;
   readonly whenFull: MemoryOptions["whenFull"];
 }
 
@@ -54,12 +54,12 @@ export interface ReadSettings {
 export async function readAll(
   reader: Reader,
   { chunks, total }: TextIds,
-  { config, whenFull }: ReadSettings,
+  { marker, whenFull }: ReadSettings,
   { signal, onProgress }: ReadOptions,
 ): Promise<ReadStats> {
   const before = reader.state.usage;
   const started = performance.now();
-  if (total !== undefined && whenFull === "error") checkFits(reader.state, total, config);
+  if (total !== undefined && whenFull === "error") checkFits(reader.state, total, marker);
   let done = 0;
   const feed = async (ids: Int32Array, goesOn: boolean): Promise<void> => {
     const from = done;
@@ -120,12 +120,12 @@ function joined(a: Int32Array, b: Int32Array): Int32Array<ArrayBuffer> {
 }
 
 /** Bytes that so many tokens, landmarks aside, need beyond the budget. */
-export function missingBytes(state: State, tokens: number, { blockSize }: ModelConfig): number {
-  return state.missingBytes(Math.ceil(tokens * blockSize / (blockSize - 1)));
+export function missingBytes(state: State, tokens: number, marker: Marker | undefined): number {
+  return state.missingBytes(markedTokens(tokens, marker));
 }
 
-function checkFits(state: State, tokens: number, config: ModelConfig): void {
-  const missing = missingBytes(state, tokens, config);
+function checkFits(state: State, tokens: number, marker: Marker | undefined): void {
+  const missing = missingBytes(state, tokens, marker);
   if (missing === 0) return;
   throw new MemoryFullError(
     `Cannot read ${tokens} tokens as the budget must hold them and whenFull is "error": ` +

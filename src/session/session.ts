@@ -1,4 +1,5 @@
-import type { StateUsage } from "../attention/mechanism.ts";
+import { textTokens } from "../attention/markers.ts";
+import type { Marker, StateUsage } from "../attention/mechanism.ts";
 import { type GenerateOptions, generation, type Piece } from "./generation.ts";
 import type { MemoryOptions } from "../memory/options.ts";
 import { createTurns } from "../memory/turns.ts";
@@ -59,6 +60,7 @@ export interface Session extends Disposable {
 /** What a session is made of, beside its reader. */
 export interface SessionParts {
   readonly config: ModelConfig;
+  readonly marker: Marker | undefined;
   readonly tokenizer: Tokenizer;
   readonly options: MemoryOptions;
   /** Writes a snapshot of the reader. */
@@ -67,8 +69,8 @@ export interface SessionParts {
 
 /** A session on a reader, which goes with it. */
 export function createSession(parts: SessionParts, reader: Reader): Session {
-  const { tokenizer, config } = parts;
-  const settings = { config, whenFull: parts.options.whenFull };
+  const { tokenizer, config, marker } = parts;
+  const settings = { marker, whenFull: parts.options.whenFull };
   const calls = createTurns();
   let open = true;
 
@@ -80,10 +82,7 @@ export function createSession(parts: SessionParts, reader: Reader): Session {
     turn[Symbol.dispose]();
     throw closed();
   }
-  const tokens = (): number => {
-    const { length } = reader.state;
-    return length - Math.floor(length / config.blockSize);
-  };
+  const tokens = (): number => textTokens(reader.state.length, marker);
   const opening = (): number[] =>
     reader.state.length === 0 && config.beginToken !== undefined ? [config.beginToken] : [];
 
@@ -97,15 +96,15 @@ export function createSession(parts: SessionParts, reader: Reader): Session {
       return await readAll(reader, idsOf(text, encoder, opening()), settings, options);
     },
     async readIds(ids, options = {}) {
-      const checked = checkIds(ids, config);
+      const checked = checkIds(ids, config, marker);
       using _call = await begin();
       const source = { chunks: [checked], total: checked.length };
       return await readAll(reader, source, settings, options);
     },
     async logits(ids, options = {}) {
-      const checked = options.marked ? Int32Array.from(ids) : checkIds(ids, config);
+      const checked = options.marked ? Int32Array.from(ids) : checkIds(ids, config, marker);
       using _call = await begin();
-      if (options.marked) checkMarked(checked, reader.state.length, config);
+      if (options.marked) checkMarked(checked, reader.state.length, config, marker);
       let done = 0;
       const onPass = (count: number): void => void (done = count);
       try {
@@ -117,7 +116,7 @@ export function createSession(parts: SessionParts, reader: Reader): Session {
     generate(prompt, options = {}) {
       checkOpen(open);
       return generation(
-        { config, tokenizer, reader, begin, opening },
+        { config, marker, tokenizer, reader, begin, opening },
         tokenizer.encode(prompt),
         options,
       );
@@ -131,7 +130,7 @@ export function createSession(parts: SessionParts, reader: Reader): Session {
       const { usage, bytes } = reader.state;
       return { tokens: tokens(), totalBytes: bytes, ...usage };
     },
-    missingBytes: (count) => missingBytes(reader.state, count, config),
+    missingBytes: (count) => missingBytes(reader.state, count, marker),
     async save(path) {
       using _call = await begin();
       using _pass = await reader.passes.take();
@@ -150,13 +149,17 @@ export function createSession(parts: SessionParts, reader: Reader): Session {
   };
 }
 
-function checkIds(ids: Iterable<number>, { vocab, landmarkToken }: ModelConfig): Int32Array {
+function checkIds(
+  ids: Iterable<number>,
+  { vocab }: ModelConfig,
+  marker: Marker | undefined,
+): Int32Array {
   const list = Array.from(ids);
   for (const [i, id] of list.entries()) {
-    if (Number.isInteger(id) && id >= 0 && id < vocab && id !== landmarkToken) continue;
+    if (Number.isInteger(id) && id >= 0 && id < vocab && id !== marker?.token) continue;
     throw new RangeError(
-      `Cannot read ids as each must be an integer in [0, ${vocab}) and not the landmark, ` +
-        `${landmarkToken}: id ${i} is ${id}`,
+      `Cannot read ids as each must be an integer in [0, ${vocab})` +
+        (marker ? ` and not the landmark, ${marker.token}` : "") + `: id ${i} is ${id}`,
     );
   }
   return Int32Array.from(list);
@@ -165,11 +168,12 @@ function checkIds(ids: Iterable<number>, { vocab, landmarkToken }: ModelConfig):
 function checkMarked(
   ids: Int32Array,
   length: number,
-  { vocab, landmarkToken, blockSize }: ModelConfig,
+  { vocab }: ModelConfig,
+  marker: Marker | undefined,
 ): void {
   for (const [i, id] of ids.entries()) {
-    const isPlace = (length + i) % blockSize === blockSize - 1;
-    if (id >= 0 && id < vocab && isPlace === (id === landmarkToken)) continue;
+    const isPlace = marker !== undefined && (length + i) % marker.every === marker.every - 1;
+    if (id >= 0 && id < vocab && isPlace === (id === marker?.token)) continue;
     throw new RangeError(
       `Cannot read ids as ${isPlace ? "the landmark" : "a token of text"} must stand at ${i}: ` +
         `current value is ${id}`,

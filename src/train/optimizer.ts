@@ -1,4 +1,5 @@
 import type { Device, Tensor } from "../device/device.ts";
+import type { Parameter } from "../model/parameters.ts";
 import type { Weights } from "../model/transformer.ts";
 import type { OptimizerRecipe } from "./recipe.ts";
 
@@ -22,13 +23,18 @@ export interface Optimizer extends Disposable {
   norm(): Promise<number>;
 }
 
-/** Makes an optimizer that has seen nothing yet. */
+/**
+ * Makes an optimizer that has seen nothing yet.
+ *
+ * @param parameters Which weights decay, and which are gates, by the same names.
+ */
 export function createOptimizer(
   device: Device,
   weights: Weights,
-  recipe: Pick<OptimizerRecipe, "beta1" | "beta2" | "epsilon" | "decay" | "clip">,
+  parameters: ReadonlyMap<string, Pick<Parameter, "decays" | "isGate">>,
+  recipe: Pick<OptimizerRecipe, "beta1" | "beta2" | "epsilon" | "decay" | "clip" | "gateRate">,
 ): Optimizer {
-  const { beta1, beta2, epsilon, decay, clip } = recipe;
+  const { beta1, beta2, epsilon, decay, clip, gateRate } = recipe;
   using stack = new DisposableStack();
   const zeros = (shape: readonly number[]): Tensor => stack.use(device.tensor(shape));
   const gradients = new Map<Tensor, Tensor>();
@@ -50,12 +56,14 @@ export function createOptimizer(
     update({ step, rate, scale }) {
       device.fill(sum, 0);
       for (const gradient of gradients.values()) device.sumSquares(gradient, sum);
-      const options = { rate, beta1, beta2, epsilon, step, scale, clip };
+      const options = { beta1, beta2, epsilon, step, scale, clip };
       for (const [name, weight] of weights) {
         const { mean, variance } = moments.get(name)!;
+        const { decays, isGate } = parameters.get(name)!;
         device.adamW(weight, gradients.get(weight)!, mean, variance, sum, {
           ...options,
-          decay: decays(name, weight) ? decay : 0,
+          rate: isGate ? gateRate * rate : rate,
+          decay: decays ? decay : 0,
         });
       }
       lastScale = scale;
@@ -63,11 +71,6 @@ export function createOptimizer(
     norm: async () => lastScale * Math.sqrt((await device.read(sum))[0]),
     [Symbol.dispose]: () => owned.dispose(),
   };
-}
-
-/** Matrices decay; norms do not, nor does the embedding, of which a step may use a few rows only. */
-function decays(name: string, weight: Tensor): boolean {
-  return weight.shape.length > 1 && name !== "model.embed_tokens.weight";
 }
 
 /** The rate of a step, counted from 1: up over the warm-up, then as the schedule says. */

@@ -1,4 +1,4 @@
-import type { Mechanism } from "../attention/mechanism.ts";
+import type { Mechanism, Window } from "../attention/mechanism.ts";
 import type { Device, Tensor } from "../device/device.ts";
 import { eagerOps, type Ops } from "../device/ops.ts";
 import { hiddenStates, logitsOf, type Model } from "../model/transformer.ts";
@@ -25,55 +25,141 @@ export interface PassUnderWay {
   readonly pass: Promise<Pass>;
 }
 
-/** Goes forward and back over a batch, adding the gradients of its loss to `gradients`. */
+type Numbers = Float32Array | Float64Array;
+
+/**
+ * Goes forward and back over a batch, adding the gradients of its loss to `gradients`.
+ *
+ * Where a mechanism cuts rows into windows, a window is computed twice: forward, when only what it
+ * hands on is kept, and once more on the way back. What is held at once is then that of one window,
+ * however long rows are.
+ */
 export async function forwardAndBack(
-  { device, model, mechanism }: Learner,
+  learner: Learner,
   batch: TrainingBatch,
   gradients: ReadonlyMap<Tensor, Tensor>,
 ): Promise<PassUnderWay> {
-  using attention = mechanism.batch(device, batch);
-  using ops = tape(device, gradients);
-  const { ids, targets, weights } = inputs(ops, batch);
+  using attention = learner.mechanism.batch(learner.device, batch);
   const total = sum(batch.weights);
-  const hidden = await hiddenStates(ops, model, ids, attention.attend);
-  const losses = ops.crossEntropy(logitsOf(ops, model, hidden), targets, weights, 1 / total);
-  ops.backward();
+  const parts: [Window, Promise<Numbers>][] = [];
+  for (const run of runsOf(attention.windows)) {
+    parts.push(...await throughRun(learner, batch, run, gradients, total));
+  }
   // A promise of its own, not waited for: the next pass can begin while this one is computed.
-  return { pass: device.read(losses).then((read) => passOf(read, total)) };
+  return { pass: together(batch, parts).then((losses) => ({ losses, loss: sum(losses) / total })) };
 }
 
 /** Goes forward only. */
 export async function forward(
   { device, model, mechanism }: Learner,
   batch: TrainingBatch,
-): Promise<Pass & { logits: Float32Array | Float64Array }> {
+): Promise<Pass & { logits: Numbers }> {
   using attention = mechanism.batch(device, batch);
-  using ops = eagerOps(device);
-  const { ids, targets, weights } = inputs(ops, batch);
-  const hidden = await hiddenStates(ops, model, ids, attention.attend);
-  const logits = logitsOf(ops, model, hidden);
-  const losses = ops.input([batch.targets.length]);
-  device.crossEntropy(logits, targets, weights, losses);
+  const losses: [Window, Promise<Numbers>][] = [];
+  const logits: [Window, Promise<Numbers>][] = [];
+  for (const window of attention.windows) {
+    using ops = eagerOps(device);
+    const { ids, targets, weights } = inputs(ops, batch, window);
+    const made = logitsOf(ops, model, await hiddenStates(ops, model, ids, window.attend));
+    const loss = ops.input(targets.shape);
+    device.crossEntropy(made, targets, weights, loss);
+    losses.push([window, device.read(loss) as Promise<Numbers>]);
+    logits.push([window, device.read(made) as Promise<Numbers>]);
+    for (const { made, kept } of window.handOver()) device.copy(made, kept);
+  }
+  const all = await together(batch, losses);
   return {
-    ...passOf(await device.read(losses), sum(batch.weights)),
-    logits: await device.read(logits) as Float32Array | Float64Array,
+    losses: all,
+    loss: sum(all) / sum(batch.weights),
+    logits: await together(batch, logits),
   };
 }
 
+/** Windows that gradients flow through: a run ends where they are cut. */
+function runsOf(windows: readonly Window[]): Window[][] {
+  const runs: Window[][] = [[]];
+  for (const window of windows) {
+    runs.at(-1)!.push(window);
+    if (window.isCut) runs.push([]);
+  }
+  return runs.filter((run) => run.length > 0);
+}
+
+async function throughRun(
+  { device, model }: Learner,
+  batch: TrainingBatch,
+  run: readonly Window[],
+  gradients: ReadonlyMap<Tensor, Tensor>,
+  total: number,
+): Promise<[Window, Promise<Numbers>][]> {
+  using stack = new DisposableStack();
+  // What windows hand on has a gradient too, as long as the run lasts.
+  const known = new Map(gradients);
+  for (const window of run.slice(0, -1)) {
+    using ops = eagerOps(device);
+    await hiddenStates(ops, model, inputs(ops, batch, window).ids, window.attend);
+    for (const { made, kept } of window.handOver()) {
+      device.copy(made, kept);
+      known.set(kept, stack.use(device.tensor(kept.shape)));
+    }
+  }
+  const parts: [Window, Promise<Numbers>][] = [];
+  for (const window of run.toReversed()) {
+    using ops = tape(device, known);
+    const { ids, targets, weights } = inputs(ops, batch, window);
+    const hidden = await hiddenStates(ops, model, ids, window.attend);
+    const losses = ops.crossEntropy(logitsOf(ops, model, hidden), targets, weights, 1 / total);
+    for (const { made, kept } of window.handOver()) {
+      const gradient = known.get(kept);
+      if (window === run.at(-1)) device.copy(made, kept);
+      else if (gradient) device.add(ops.gradient(made), gradient, ops.gradient(made));
+    }
+    ops.backward();
+    parts.push([window, device.read(losses) as Promise<Numbers>]);
+  }
+  return parts;
+}
+
+/** The tokens of all rows in a window. */
 function inputs(
   ops: Ops,
-  { ids, targets, weights }: TrainingBatch,
+  { rows, length, ids, targets, weights }: TrainingBatch,
+  window: Window,
 ): { ids: Tensor; targets: Tensor; weights: Tensor } {
+  const cut = <Kind extends Int32Array | Float32Array>(numbers: Kind): Kind => {
+    if (window.length === length) return numbers;
+    const part = numbers.slice(0, rows * window.length) as Kind;
+    for (let row = 0; row < rows; row++) {
+      const from = row * length + window.at;
+      part.set(numbers.subarray(from, from + window.length), row * window.length);
+    }
+    return part;
+  };
+  const count = rows * window.length;
   return {
-    ids: ops.input([ids.length], { dtype: "i32", data: ids }),
-    targets: ops.input([targets.length], { dtype: "i32", data: targets }),
-    weights: ops.input([weights.length], { data: weights }),
+    ids: ops.input([count], { dtype: "i32", data: cut(ids) }),
+    targets: ops.input([count], { dtype: "i32", data: cut(targets) }),
+    weights: ops.input([count], { data: cut(weights) }),
   };
 }
 
-function passOf(read: Awaited<ReturnType<Device["read"]>>, total: number): Pass {
-  const losses = read as Float32Array | Float64Array;
-  return { losses, loss: sum(losses) / total };
+/** What each window came to, as the rows have it: [rows · length · numbers a token]. */
+async function together(
+  { rows, length }: TrainingBatch,
+  parts: readonly [Window, Promise<Numbers>][],
+): Promise<Numbers> {
+  const all = await Promise.all(parts.map(([, numbers]) => numbers));
+  if (parts.length === 1) return all[0];
+  const each = all[0].length / (rows * parts[0][0].length);
+  const whole = new (all[0].constructor as Float32ArrayConstructor)(rows * length * each);
+  for (const [i, [window]] of parts.entries()) {
+    const size = window.length * each;
+    for (let row = 0; row < rows; row++) {
+      const from = all[i].subarray(row * size, (row + 1) * size);
+      whole.set(from, (row * length + window.at) * each);
+    }
+  }
+  return whole;
 }
 
 /** In f64, one after another, so that it is the same sum everywhere. */

@@ -1,4 +1,3 @@
-import { landmarkMechanism } from "../attention/landmark.ts";
 import type { Device } from "../device/device.ts";
 import {
   type Files,
@@ -11,7 +10,7 @@ import {
 } from "../io/files.ts";
 import { type HostModel, loadCheckpoint, saveCheckpoint } from "../model/checkpoint/checkpoint.ts";
 import { parseConfig } from "../model/config.ts";
-import { ropeFrequencies } from "../model/rope_scaling.ts";
+import { mechanismOf } from "../model/mechanism_of.ts";
 import { loadTokenizer } from "../model/tokenizer.ts";
 import { splitCorpus } from "./data/corpus.ts";
 import { FieldError } from "./fields.ts";
@@ -67,7 +66,7 @@ export async function* runTraining(
   const start = resume
     ? await loadTraining(files, path(RESULTS.checkpoint), { fingerprint: identity, config })
     : model;
-  const mechanism = landmarkMechanism({ ...config, frequencies: ropeFrequencies(config) }, config);
+  const mechanism = mechanismOf(config);
   using trainer = createTrainer({ device, recipe, config, mechanism, corpus, encode, start });
 
   await files.makeFolder(folder);

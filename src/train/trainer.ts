@@ -3,7 +3,7 @@ import type { Device, Tensor } from "../device/device.ts";
 import type { HostModel } from "../model/checkpoint/checkpoint.ts";
 import type { HostTensor } from "../model/checkpoint/safetensors.ts";
 import type { ModelConfig } from "../model/config.ts";
-import { parameterShapes } from "../model/parameter_shapes.ts";
+import { parameters } from "../model/parameters.ts";
 import { makeBatch, type TrainingBatch } from "./data/batch.ts";
 import type { Encode, SplitCorpus } from "./data/corpus.ts";
 import { sequenceLength } from "./data/rows.ts";
@@ -123,11 +123,12 @@ function place(
   const from: ReadonlyMap<string, HostTensor> = "tensors" in start ? start.tensors : start.weights;
   const weights = new Map<string, Tensor>();
   // Always in one order: sums over all gradients depend on it.
-  for (const name of parameterShapes(config).keys()) {
+  const all = parameters(config);
+  for (const name of all.keys()) {
     const { shape, data } = from.get(name)!;
     weights.set(name, stack.use(device.tensor(shape, { data })));
   }
-  const optimizer = stack.use(createOptimizer(device, weights, recipe.optimizer));
+  const optimizer = stack.use(createOptimizer(device, weights, all, recipe.optimizer));
   for (const [name, tensor] of saved ? stored(weights, optimizer) : []) {
     device.write(tensor, saved!.tensors.get(name)!.data);
   }

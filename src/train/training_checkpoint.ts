@@ -5,7 +5,7 @@ import {
   writeSafetensors,
 } from "../model/checkpoint/safetensors.ts";
 import type { ModelConfig } from "../model/config.ts";
-import { parameterShapes } from "../model/parameter_shapes.ts";
+import { parameterShapes } from "../model/parameters.ts";
 import type { Files } from "../io/files.ts";
 import type { SplitCorpus } from "./data/corpus.ts";
 import type { Recipe } from "./recipe.ts";

@@ -1,4 +1,3 @@
-import { landmarkMechanism } from "../../src/attention/landmark.ts";
 import type { Mechanism, State } from "../../src/attention/mechanism.ts";
 import { type Bookkeeping, openBookkeeping } from "../../src/device/bookkeeping.ts";
 import { type Device, sizeOf, type Tensor } from "../../src/device/device.ts";
@@ -8,8 +7,8 @@ import { memoryFiles } from "../../src/io/memory_files.ts";
 import type { MemoryOptions } from "../../src/memory/options.ts";
 import { createTurns } from "../../src/memory/turns.ts";
 import { type ModelConfig, parseConfig } from "../../src/model/config.ts";
-import { parameterShapes } from "../../src/model/parameter_shapes.ts";
-import { ropeFrequencies } from "../../src/model/rope_scaling.ts";
+import { parameterShapes } from "../../src/model/parameters.ts";
+import { mechanismOf } from "../../src/model/mechanism_of.ts";
 import { hiddenStates, logitsOf, type Model } from "../../src/model/transformer.ts";
 import { createReader, type Reader } from "../../src/session/reader.ts";
 import { randomFrom } from "../random.ts";
@@ -55,7 +54,7 @@ export async function smallModel(
 ): Promise<SmallModel> {
   const weights = randomWeights(device, config, seed);
   const model: Model = { config, weights };
-  const mechanism = landmarkMechanism({ ...config, frequencies: ropeFrequencies(config) }, config);
+  const mechanism = mechanismOf(config);
   const bookkeeping = await openBookkeeping();
   const files = memoryFiles();
   const state = (options: MemoryOptions = {}): State =>
@@ -100,7 +99,7 @@ async function denseLogits(
   using attention = mechanism.batch(device, { rows: 1, length: tokens.length });
   using ops = eagerOps(device);
   const input = (data: number[]): Tensor => ops.input([data.length], { dtype: "i32", data });
-  const hidden = await hiddenStates(ops, model, input(tokens), attention.attend);
+  const hidden = await hiddenStates(ops, model, input(tokens), attention.windows[0].attend);
   const logits = logitsOf(ops, model, ops.gather(hidden, input(places)));
   return Float32Array.from(await device.read(logits));
 }

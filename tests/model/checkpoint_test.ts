@@ -13,7 +13,7 @@ import { CheckpointError } from "../../src/model/checkpoint/checkpoint_error.ts"
 import { type HostTensor, writeSafetensors } from "../../src/model/checkpoint/safetensors.ts";
 import { type ModelConfig, parseConfig } from "../../src/model/config.ts";
 import { ConfigError } from "../../src/model/config_error.ts";
-import { parameterShapes } from "../../src/model/parameter_shapes.ts";
+import { parameterShapes } from "../../src/model/parameters.ts";
 import { randomFrom } from "../random.ts";
 
 const TINY = "models/tiny";

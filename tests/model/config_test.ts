@@ -1,7 +1,7 @@
 import { deepEqual, equal, throws } from "node:assert/strict";
 import { formatConfig, type ModelConfig, parseConfig } from "../../src/model/config.ts";
 import { ConfigError } from "../../src/model/config_error.ts";
-import { parameterShapes } from "../../src/model/parameter_shapes.ts";
+import { parameterShapes } from "../../src/model/parameters.ts";
 import { ropeFrequencies } from "../../src/model/rope_scaling.ts";
 import { assertClose } from "../close.ts";
 import { checkMutations } from "./mutations.ts";
@@ -45,11 +45,17 @@ Deno.test("parseConfig() reads the tiny model", () => {
     tokenizer: "bytes",
     beginToken: undefined,
     endTokens: [],
-    blockSize: 64,
-    landmarkToken: 256,
-    topBlocks: 4,
-    chunk: 192,
-    memoryLayers: [0, 1, 2, 3, 4, 5],
+    mechanisms: Array(6).fill("landmark"),
+    landmark: {
+      blockSize: 64,
+      landmarkToken: 256,
+      topBlocks: 4,
+      chunk: 192,
+      memoryLayers: [0, 1, 2, 3, 4, 5],
+    },
+    infini: undefined,
+    xl: undefined,
+    window: undefined,
   };
   deepEqual(parseConfig(TINY), expected);
 });
@@ -70,7 +76,8 @@ Deno.test("parseConfig() fills in what Llama files may leave out", () => {
     tokenizer: undefined,
     unheard_of: true,
   }));
-  const { kvHeads, headDim, tied, ropeTheta, epsilon, topBlocks, chunk } = config;
+  const { kvHeads, headDim, tied, ropeTheta, epsilon } = config;
+  const { topBlocks, chunk } = config.landmark!;
   deepEqual({ kvHeads, headDim, tied, ropeTheta, epsilon, topBlocks, chunk }, {
     kvHeads: 4,
     headDim: 64,
@@ -106,7 +113,7 @@ Deno.test("parseConfig() reads back what formatConfig() writes", () => {
     equal(formatConfig(parseConfig(formatConfig(config))), formatConfig(config));
   }
   equal(parseConfig(texts.at(-1)!).ropeTheta, 5e5);
-  deepEqual(parseConfig(texts[3]).memoryLayers, [3, 4, 5]);
+  deepEqual(parseConfig(texts[3]).landmark!.memoryLayers, [3, 4, 5]);
 });
 
 Deno.test("parseConfig() refuses models it cannot run, by name", () => {

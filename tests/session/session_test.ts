@@ -6,7 +6,7 @@ import { writeText } from "../../src/io/files.ts";
 import { memoryFiles } from "../../src/io/memory_files.ts";
 import { saveCheckpoint } from "../../src/model/checkpoint/checkpoint.ts";
 import { type ModelConfig, parseConfig } from "../../src/model/config.ts";
-import { parameterShapes } from "../../src/model/parameter_shapes.ts";
+import { parameterShapes } from "../../src/model/parameters.ts";
 import { ReadError } from "../../src/session/read_error.ts";
 import type { Session } from "../../src/session/session.ts";
 import { assertClose, EXACT } from "../close.ts";

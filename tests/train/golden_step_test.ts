@@ -1,10 +1,10 @@
 import { ok } from "node:assert/strict";
-import { landmarkMechanism } from "../../src/attention/landmark.ts";
 import type { Device, Tensor } from "../../src/device/device.ts";
 import { denoFiles } from "../../src/io/deno_files.ts";
 import { type HostTensor, readSafetensors } from "../../src/model/checkpoint/safetensors.ts";
 import { parseConfig } from "../../src/model/config.ts";
-import { ropeFrequencies } from "../../src/model/rope_scaling.ts";
+import { mechanismOf } from "../../src/model/mechanism_of.ts";
+import { parameters } from "../../src/model/parameters.ts";
 import type { TrainingBatch } from "../../src/train/data/batch.ts";
 import { indexTable } from "../../src/train/data/negatives.ts";
 import { createOptimizer } from "../../src/train/optimizer.ts";
@@ -28,16 +28,14 @@ async function check(device: Device): Promise<void> {
   for (const [name, { shape, data }] of (await load(new URL("model.safetensors", MODEL))).tensors) {
     weights.set(name, device.tensor(shape, { data }));
   }
-  const mechanism = landmarkMechanism(
-    { ...config, frequencies: ropeFrequencies(config) },
-    config,
-  );
-  using optimizer = createOptimizer(device, weights, {
+  const mechanism = mechanismOf(config);
+  using optimizer = createOptimizer(device, weights, parameters(config), {
     beta1: 0.9,
     beta2: 0.95,
     epsilon: 1e-8,
     decay: 0.1,
     clip: 1,
+    gateRate: 1,
   });
 
   const learner = { device, model: { config, weights }, mechanism };

@@ -1,7 +1,6 @@
 import type { Tensor } from "../../src/device/device.ts";
-import { landmarkMechanism } from "../../src/attention/landmark.ts";
 import { parseConfig } from "../../src/model/config.ts";
-import { ropeFrequencies } from "../../src/model/rope_scaling.ts";
+import { mechanismOf } from "../../src/model/mechanism_of.ts";
 import type { TrainingBatch } from "../../src/train/data/batch.ts";
 import { indexTable } from "../../src/train/data/negatives.ts";
 import { initialWeights } from "../../src/train/initial_weights.ts";
@@ -36,7 +35,7 @@ async function check(json: Record<string, unknown>, negatives: boolean): Promise
     weights.set(name, stack.use(reference.tensor(shape, { data: wide })));
     gradients.set(weights.get(name)!, stack.use(reference.tensor(shape)));
   }
-  const mechanism = landmarkMechanism({ ...config, frequencies: ropeFrequencies(config) }, config);
+  const mechanism = mechanismOf(config);
   const learner = { device: reference, model: { config, weights }, mechanism };
   const batch = randomBatch(negatives);
   await (await forwardAndBack(learner, batch, gradients)).pass;

@@ -47,7 +47,7 @@ testOnEach("runTraining() leaves a model, its losses and a picture of them", asy
     ],
   );
   const { weights, config } = await loadCheckpoint(files, "out/model");
-  equal(config.blockSize, 8);
+  equal(config.landmark!.blockSize, 8);
   equal(weights.get("model.norm.weight")!.data.length, 16);
 
   const rows = parseLossLog(await readText(files, "out/losses.jsonl"));

@@ -1,7 +1,6 @@
-import { landmarkMechanism } from "../../src/attention/landmark.ts";
 import type { Device } from "../../src/device/device.ts";
 import { parseConfig } from "../../src/model/config.ts";
-import { ropeFrequencies } from "../../src/model/rope_scaling.ts";
+import { mechanismOf } from "../../src/model/mechanism_of.ts";
 import { byteTokenizer } from "../../src/model/tokenizer/byte_tokenizer.ts";
 import { splitCorpus } from "../../src/train/data/corpus.ts";
 import { initialWeights } from "../../src/train/initial_weights.ts";
@@ -57,7 +56,7 @@ export function smallTrainer(device: Device, recipe: Recipe): Trainer {
     device,
     recipe,
     config,
-    mechanism: landmarkMechanism({ ...config, frequencies: ropeFrequencies(config) }, config),
+    mechanism: mechanismOf(config),
     corpus: splitCorpus([PAGE], recipe.data.heldOut, encode),
     encode,
     start: { config, weights: initialWeights(config, recipe.seed) },

@@ -11,7 +11,7 @@ import {
   writeText,
 } from "../../io/files.ts";
 import { formatConfig, type ModelConfig, parseConfig } from "../config.ts";
-import { parameterShapes } from "../parameter_shapes.ts";
+import { parameterShapes } from "../parameters.ts";
 import { CheckpointError } from "./checkpoint_error.ts";
 import { readHeader, readTensor, writeSafetensors } from "./safetensors.ts";
 import type { HostTensor, TensorData, WriteOptions } from "./safetensors.ts";

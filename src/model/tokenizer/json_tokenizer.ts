@@ -1,10 +1,9 @@
 /** Tokenizers that come as a `tokenizer.json`, through Hugging Face's own library for it. */
 import { Tokenizer as JsonTokenizer } from "@huggingface/tokenizers";
-import type { ModelConfig } from "../config.ts";
 import { isRecord } from "../json.ts";
 import type { StreamDecoder, StreamEncoder, Tokenizer } from "../tokenizer.ts";
 import { TokenizerError } from "./tokenizer_error.ts";
-import { checkVocabulary } from "./vocabulary.ts";
+import { checkVocabulary, type IdConfig } from "./vocabulary.ts";
 import { checkText, textStream } from "./well_formed.ts";
 
 /**
@@ -15,7 +14,7 @@ import { checkText, textStream } from "./well_formed.ts";
 export function jsonTokenizer(
   json: unknown,
   settings: unknown,
-  config: Pick<ModelConfig, "vocab" | "landmarkToken">,
+  config: IdConfig,
 ): Tokenizer {
   const { special, known } = checkVocabulary(json, config);
   const library = construct(json as Record<string, unknown>, settings);
@@ -23,8 +22,9 @@ export function jsonTokenizer(
   function encode(text: string): Int32Array {
     if (text === "") return new Int32Array(0);
     const { ids } = library.encode(text, { add_special_tokens: false });
-    if (ids.includes(config.landmarkToken)) {
-      const spelled = JSON.stringify(library.id_to_token(config.landmarkToken));
+    const { landmarkToken } = config;
+    if (landmarkToken !== undefined && ids.includes(landmarkToken)) {
+      const spelled = JSON.stringify(library.id_to_token(landmarkToken));
       throw new RangeError(`Cannot encode text as it must not spell the landmark, ${spelled}`);
     }
     if (!ids.every(Number.isInteger)) {

@@ -1,5 +1,4 @@
 /** Checks of a `tokenizer.json` that its library leaves out. */
-import type { ModelConfig } from "../config.ts";
 import { isRecord } from "../json.ts";
 import { TokenizerError } from "./tokenizer_error.ts";
 
@@ -11,10 +10,18 @@ export interface Vocabulary {
   readonly known: ReadonlySet<number>;
 }
 
+/** What a tokenizer's ids must fit. */
+export interface IdConfig {
+  /** V. */
+  readonly vocab: number;
+  /** An id that is none of a text. */
+  readonly landmarkToken: number | undefined;
+}
+
 /** Reads the ids of a `tokenizer.json`, and holds them against the model's configuration. */
 export function checkVocabulary(
   json: unknown,
-  config: Pick<ModelConfig, "vocab" | "landmarkToken">,
+  config: IdConfig,
 ): Vocabulary {
   const model = isRecord(json) ? json["model"] : undefined;
   if (!isRecord(json) || !isRecord(model)) {
@@ -25,14 +32,15 @@ export function checkVocabulary(
     throw new TokenizerError("its model must not be Unigram with byte_fallback: not supported");
   }
   const known = new Set<number>();
-  const special = new Set([config.landmarkToken]);
+  const { landmarkToken } = config;
+  const special = new Set(landmarkToken === undefined ? [] : [landmarkToken]);
   for (const { content, id, special: isSpecial } of addedTokens(json)) {
     known.add(checkId(content, id, config.vocab));
     if (isSpecial === true) special.add(id as number);
   }
-  const isAdded = known.has(config.landmarkToken);
+  const isAdded = landmarkToken !== undefined && known.has(landmarkToken);
   for (const [token, id] of modelTokens(model)) {
-    if (checkId(token, id, config.vocab) === config.landmarkToken && !isAdded) {
+    if (checkId(token, id, config.vocab) === landmarkToken && !isAdded) {
       const problem = `the landmark's id, ${id}, must be that of no text`;
       throw new TokenizerError(`${problem}: it is ${JSON.stringify(token)}`);
     }
