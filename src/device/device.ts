@@ -15,6 +15,10 @@
  * checked here, at the door of the device, and a wrong one is a `RangeError` with both shapes.
  */
 
+import type { InfiniOperations } from "./infini.ts";
+
+export type { InfiniGradients, InfiniOperations, InfiniOptions, InfiniUpdate } from "./infini.ts";
+
 /** Element types. On the reference device `f32` is kept in f64. `f16` is storage only. */
 export type DType = "f32" | "f16" | "i32";
 
@@ -148,7 +152,7 @@ export interface DeviceInfo {
 }
 
 /** A place where tensors live and operations run. */
-export interface Device extends Disposable {
+export interface Device extends Disposable, InfiniOperations {
   /** What was taken. */
   readonly info: DeviceInfo;
   /** Bytes that tensors and pools hold now. */

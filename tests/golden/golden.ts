@@ -4,6 +4,7 @@ import type { Device } from "../../src/device/device.ts";
 import { denoFiles } from "../../src/io/deno_files.ts";
 import { type HostTensor, readSafetensors } from "../../src/model/checkpoint/safetensors.ts";
 import type { Tolerance } from "../close.ts";
+import { infiniKind } from "./infini_kind.ts";
 import { landmarkKind } from "./landmark_kind.ts";
 
 /** A kind of case: which mechanism it is for, told by its tensors. */
@@ -31,7 +32,7 @@ export const BOUNDS: Readonly<Record<"forward" | "gradient", Tolerance>> = {
 };
 
 /** What there are cases of. Another mechanism is one more entry. */
-const KINDS: readonly GoldenKind[] = [landmarkKind];
+const KINDS: readonly GoldenKind[] = [landmarkKind, infiniKind];
 
 /** How one result of a case came out on a device. */
 export interface Outcome {

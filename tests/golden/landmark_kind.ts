@@ -1,6 +1,6 @@
 import type { BlockPlan, Device, Tensor } from "../../src/device/device.ts";
-import type { HostTensor } from "../../src/model/checkpoint/safetensors.ts";
 import type { GoldenCase, GoldenKind } from "./golden.ts";
+import { goldenTensors } from "./tensors.ts";
 
 /** Landmark attention: arrays are [batch, head, token, dim]. */
 export const landmarkKind: GoldenKind = {
@@ -19,18 +19,11 @@ export const landmarkKind: GoldenKind = {
 
 async function runLandmark(
   device: Device,
-  { tensors, metadata }: GoldenCase,
+  golden: GoldenCase,
   stack: DisposableStack,
 ): Promise<Map<string, ArrayLike<number>>> {
-  const given = (name: string): HostTensor => tensors.get(name)!;
-  const load = (name: string): Tensor => {
-    const { shape, data } = tokensFirst(given(name));
-    return stack.use(
-      device.tensor(shape, { dtype: name === "foreign_index" ? "i32" : "f32", data }),
-    );
-  };
-  const zeros = (shape: readonly number[]): Tensor => stack.use(device.tensor(shape));
-
+  const { tensors, metadata } = golden;
+  const { load, zeros, read } = goldenTensors(device, golden, stack);
   const [q, k, v, dOut] = ["q", "k", "v", "grad_out"].map(load);
   const [out, top] = [zeros(q.shape), zeros(q.shape.slice(0, 3))];
   const blocks = stack.use(device.blocks(planOf(tensors), k.shape[0], k.shape[1]));
@@ -49,8 +42,7 @@ async function runLandmark(
 
   const results = new Map<string, ArrayLike<number>>();
   const keep = async (name: string, tensor: Tensor): Promise<void> => {
-    const data = Float64Array.from(await device.read(tensor));
-    results.set(name, tokensFirst({ shape: tensor.shape, data }).data);
+    results.set(name, await read(tensor));
   };
   await keep("out", out);
   await keep("grad_q", gradients.q);
@@ -78,20 +70,4 @@ function scaleOf({ scale = "1/sqrt(d)" }: GoldenCase["metadata"]): { scale?: num
   throw new TypeError(
     `Cannot run a golden case as its scale must be a number or 1/sqrt(d): current value is ${scale}`,
   );
-}
-
-/** [B, heads, T, D] → [B, T, heads, D], and back; other arrays as they are. */
-function tokensFirst({ shape, data }: HostTensor): HostTensor {
-  if (shape.length !== 4) return { shape, data };
-  const [B, X, Y, D] = shape;
-  const turned = new Float64Array(data.length);
-  for (let b = 0; b < B; b++) {
-    for (let x = 0; x < X; x++) {
-      for (let y = 0; y < Y; y++) {
-        const from = ((b * X + x) * Y + y) * D;
-        turned.set(data.subarray(from, from + D), ((b * Y + y) * X + x) * D);
-      }
-    }
-  }
-  return { shape: [B, Y, X, D], data: turned };
 }

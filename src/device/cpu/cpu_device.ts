@@ -1,5 +1,6 @@
 import type { Device, Tensor } from "../device.ts";
 import { DeviceError } from "../device_error.ts";
+import { infiniMissing } from "../infini_missing.ts";
 import { adamW } from "./adam_w.ts";
 import { add } from "./add.ts";
 import {
@@ -141,6 +142,7 @@ function cpuDevice(
     chooseBlocks: on(chooseBlocks),
     placeBlocks: on(placeBlocks),
     memoryAttention: on(memoryAttention),
+    ...infiniMissing("CPU"),
     [Symbol.dispose]: () => host[Symbol.dispose](),
   };
 }

@@ -1,5 +1,6 @@
 import type { Device, Tensor } from "../device.ts";
 import { DeviceError } from "../device_error.ts";
+import { infiniMissing } from "../infini_missing.ts";
 import { adamW } from "./adam_w.ts";
 import { type GpuDeviceOptions, type OpenAdapter, openAdapter, requestAdapter } from "./adapter.ts";
 import { add } from "./add.ts";
@@ -89,6 +90,7 @@ function gpuDevice(open: OpenAdapter, profile: boolean): GpuDevice {
     chooseBlocks: on(chooseBlocks),
     placeBlocks: on(placeBlocks),
     memoryAttention: on(memoryAttention),
+    ...infiniMissing("GPU"),
     async profile() {
       host.commands.flush();
       return await host.profiler?.take() ?? new Map();

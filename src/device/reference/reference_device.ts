@@ -5,6 +5,7 @@
 
 import { type Device, type DType, type Numbers, sizeOf } from "../device.ts";
 import { checkInteger, shapeText } from "../shapes.ts";
+import { infiniOperations } from "./infini_operations.ts";
 import { landmarkOperations } from "./landmark_operations.ts";
 import { memoryOperations } from "./memory_operations.ts";
 import { modelOperations } from "./model_operations.ts";
@@ -53,6 +54,7 @@ export function referenceDevice(): Device {
     ...modelOperations(reach),
     ...landmarkOperations(reach),
     ...memoryOperations(reach, create),
+    ...infiniOperations(reach),
     [Symbol.dispose]: () => {},
   };
 }
