@@ -18,6 +18,14 @@
 import type { InfiniOperations } from "./infini.ts";
 
 export type { InfiniGradients, InfiniOperations, InfiniOptions, InfiniUpdate } from "./infini.ts";
+import type { WindowOperations } from "./window.ts";
+
+export type {
+  RelativePositions,
+  WindowGradients,
+  WindowOperations,
+  WindowOptions,
+} from "./window.ts";
 
 /** Element types. On the reference device `f32` is kept in f64. `f16` is storage only. */
 export type DType = "f32" | "f16" | "i32";
@@ -152,7 +160,7 @@ export interface DeviceInfo {
 }
 
 /** A place where tensors live and operations run. */
-export interface Device extends Disposable, InfiniOperations {
+export interface Device extends Disposable, InfiniOperations, WindowOperations {
   /** What was taken. */
   readonly info: DeviceInfo;
   /** Bytes that tensors and pools hold now. */

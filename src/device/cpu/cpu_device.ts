@@ -1,6 +1,7 @@
 import type { Device, Tensor } from "../device.ts";
 import { DeviceError } from "../device_error.ts";
 import { infiniMissing } from "../infini_missing.ts";
+import { windowMissing } from "../window_missing.ts";
 import { adamW } from "./adam_w.ts";
 import { add } from "./add.ts";
 import {
@@ -143,6 +144,7 @@ function cpuDevice(
     placeBlocks: on(placeBlocks),
     memoryAttention: on(memoryAttention),
     ...infiniMissing("CPU"),
+    ...windowMissing("CPU"),
     [Symbol.dispose]: () => host[Symbol.dispose](),
   };
 }

@@ -1,6 +1,7 @@
 import type { Device, Tensor } from "../device.ts";
 import { DeviceError } from "../device_error.ts";
 import { infiniMissing } from "../infini_missing.ts";
+import { windowMissing } from "../window_missing.ts";
 import { adamW } from "./adam_w.ts";
 import { type GpuDeviceOptions, type OpenAdapter, openAdapter, requestAdapter } from "./adapter.ts";
 import { add } from "./add.ts";
@@ -91,6 +92,7 @@ function gpuDevice(open: OpenAdapter, profile: boolean): GpuDevice {
     placeBlocks: on(placeBlocks),
     memoryAttention: on(memoryAttention),
     ...infiniMissing("GPU"),
+    ...windowMissing("GPU"),
     async profile() {
       host.commands.flush();
       return await host.profiler?.take() ?? new Map();

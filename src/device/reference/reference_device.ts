@@ -10,6 +10,7 @@ import { landmarkOperations } from "./landmark_operations.ts";
 import { memoryOperations } from "./memory_operations.ts";
 import { modelOperations } from "./model_operations.ts";
 import { allocate, type Reach, reachOf, ReferenceTensor, store } from "./tensors.ts";
+import { windowOperations } from "./window_operations.ts";
 
 /** Opens a reference device. */
 export function referenceDevice(): Device {
@@ -55,6 +56,7 @@ export function referenceDevice(): Device {
     ...landmarkOperations(reach),
     ...memoryOperations(reach, create),
     ...infiniOperations(reach),
+    ...windowOperations(reach),
     [Symbol.dispose]: () => {},
   };
 }
