@@ -4,14 +4,15 @@ import { devices, testOnEach } from "./devices.ts";
 import { checkGolden, goldenFiles, kindOf, readGolden } from "./golden/golden.ts";
 
 const FOLDER = new URL("golden", import.meta.url).pathname;
+const XL_FOLDER = new URL("golden_xl", import.meta.url).pathname;
 
 /** Whether a tensor of a case is computed, not given. */
 function isResult(name: string): boolean {
   if (name.startsWith("grad_")) return name !== "grad_out";
-  return ["out", "memory", "normalizer"].includes(name);
+  return ["out", "sums", "memory", "normalizer"].includes(name);
 }
 
-for (const path of goldenFiles(FOLDER)) {
+for (const path of [...goldenFiles(FOLDER), ...goldenFiles(XL_FOLDER)]) {
   const golden = await readGolden(path);
   testOnEach(`golden case ${golden.name}`, async (device) => {
     const outcomes = await checkGolden(device, golden);

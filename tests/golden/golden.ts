@@ -6,6 +6,7 @@ import { type HostTensor, readSafetensors } from "../../src/model/checkpoint/saf
 import type { Tolerance } from "../close.ts";
 import { infiniKind } from "./infini_kind.ts";
 import { landmarkKind } from "./landmark_kind.ts";
+import { windowKind } from "./window_kind.ts";
 
 /** A kind of case: which mechanism it is for, told by its tensors. */
 export interface GoldenKind {
@@ -32,7 +33,7 @@ export const BOUNDS: Readonly<Record<"forward" | "gradient", Tolerance>> = {
 };
 
 /** What there are cases of. Another mechanism is one more entry. */
-const KINDS: readonly GoldenKind[] = [landmarkKind, infiniKind];
+const KINDS: readonly GoldenKind[] = [landmarkKind, infiniKind, windowKind];
 
 /** How one result of a case came out on a device. */
 export interface Outcome {
