@@ -113,9 +113,8 @@ function landmarkBatch(
     return ops.reshape(out, q.shape);
   };
   const owned = stack.move();
-  const handOver = (): [] => [];
   return {
-    windows: [{ at: 0, length, attend, handOver, isCut: true }],
+    windows: [{ at: 0, length, isCut: true, begin: () => ({ attend, handed: [] }) }],
     [Symbol.dispose]: () => owned.dispose(),
   };
 }

@@ -1,9 +1,10 @@
-import { type Numbers, sizeOf, type Tensor } from "../device/device.ts";
+import type { Numbers } from "../device/device.ts";
 import type { BlockStore, StoredPieces, StoreParts } from "../memory/block_store.ts";
 import type { SealedBlocks } from "../memory/block_view.ts";
 import { SnapshotError } from "../memory/memory_error.ts";
 import { type MemoryDefaults, type MemoryOptions, planMemory } from "../memory/options.ts";
 import { sectionPositions } from "../memory/positions.ts";
+import { checkAbout, isCount, nextNumbers, nextRecord, type Records } from "../memory/records.ts";
 import { type About, BATCH, keptPieces, longLayers } from "./landmark_snapshot.ts";
 import { emptyParts, frameOf, landmarkState } from "./landmark_state.ts";
 import type { Frame, StateParts } from "./landmark_step.ts";
@@ -16,7 +17,7 @@ export async function restoreLandmarkState(
   saved: SavedState,
   options: MemoryOptions & StoreParts,
 ): Promise<State> {
-  const about = checkAbout(saved.about, heads, defaults);
+  const about = aboutOf(saved.about, heads, defaults);
   for (const name of ["topBlocks", "chunk", "storage"] as const) {
     if (options[name] !== undefined && options[name] !== about[name]) {
       throw new RangeError(
@@ -45,8 +46,6 @@ export async function restoreLandmarkState(
   }
 }
 
-type Records = AsyncIterator<Uint8Array>;
-
 async function readSection(
   { section }: StateParts,
   { device, start, rotations }: Frame,
@@ -61,7 +60,7 @@ async function readSection(
   for (const [layer, keys] of section.rawKeys.entries()) {
     for (const x of [keys, section.values[layer]]) {
       const rows = device.view(x, 0, about.local);
-      device.write(rows, await nextNumbers(records, rows, about));
+      device.write(rows, await nextNumbers(records, rows, about.numberBytes));
     }
     const turned = device.view(section.keys[layer], 0, about.local);
     device.rope(device.view(keys, 0, about.local), positions, rotations, turned);
@@ -96,13 +95,13 @@ async function readBatch(
   const keys = new Map<number, Numbers>();
   for (const layer of longLayers(plan)) {
     using like = device.tensor([count, kvHeads, headDim]);
-    keys.set(layer, await nextNumbers(records, like, about));
+    keys.set(layer, await nextNumbers(records, like, about.numberBytes));
   }
   const numbers: number[] = [];
   const pieces: StoredPieces[] = [];
   for (let i = 0; i < count; i++) {
     const kept = keptPieces(plan, first + i, about.blocks);
-    const bytes = await next(records, 4 + kept.length * plan.pieceBytes);
+    const bytes = await nextRecord(records, 4 + kept.length * plan.pieceBytes);
     numbers.push(new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true));
     const block = new Array<Uint8Array | undefined>(plan.piecesPerBlock).fill(undefined);
     kept.forEach((piece, j) => {
@@ -122,35 +121,14 @@ async function readBatch(
   };
 }
 
-async function next(records: Records, length: number): Promise<Uint8Array> {
-  const { done, value } = await records.next();
-  if (!done && value.length === length) return value;
-  const found = done ? "none" : `one of ${value.length} bytes`;
-  throw new SnapshotError(
-    `Cannot restore a memory as a record of ${length} bytes must follow: current value is ${found}`,
-  );
-}
-
-/** The numbers of a tensor's shape. */
-async function nextNumbers(
-  records: Records,
-  { shape }: Tensor,
-  { numberBytes }: About,
-): Promise<Float32Array | Float64Array> {
-  const bytes = await next(records, sizeOf(shape) * numberBytes);
-  const { buffer } = bytes.slice();
-  return numberBytes === 8 ? new Float64Array(buffer) : new Float32Array(buffer);
-}
-
 /** @throws {SnapshotError} If a field is not what a saved state has there. */
-function checkAbout(
+function aboutOf(
   about: SavedState["about"],
   heads: HeadShape,
   { blockSize }: MemoryDefaults,
 ): About {
   const { sealed, local, chunk, blocks, topBlocks } = about as unknown as About;
-  const isCount = (x: unknown): boolean => Number.isSafeInteger(x) && (x as number) >= 0;
-  const checks: [string, boolean][] = [
+  checkAbout(about, `a memory of ${heads.layers} layers and blocks of ${blockSize} tokens`, [
     ["blockSize", about.blockSize === blockSize],
     ["topBlocks", isCount(topBlocks) && topBlocks > 0],
     ["chunk", isCount(chunk) && chunk > 0 && chunk % blockSize === 0],
@@ -161,13 +139,6 @@ function checkAbout(
     ["local", isCount(local) && local < chunk],
     ["blocks", isCount(blocks) && blocks * blockSize <= sealed],
     ["numberBytes", about.numberBytes === 4 || about.numberBytes === 8],
-  ];
-  for (const [name, holds] of checks) {
-    if (holds) continue;
-    throw new SnapshotError(
-      `Cannot restore a memory of ${heads.layers} layers and blocks of ${blockSize} tokens as its ` +
-        `"${name}" does not fit: current value is ${JSON.stringify(about[name])}`,
-    );
-  }
+  ]);
   return about as unknown as About;
 }

@@ -1,5 +1,6 @@
 import type { BlockView } from "../memory/block_view.ts";
 import type { MemoryPlan } from "../memory/options.ts";
+import { numberBytesOf, recordOf } from "../memory/records.ts";
 import type { StateParts } from "./landmark_step.ts";
 import type { SavedState } from "./mechanism.ts";
 
@@ -39,7 +40,7 @@ export function saveLandmarkState(parts: StateParts): SavedState {
     sealed: parts.sealed,
     local: section.length,
     blocks: view.list.length,
-    numberBytes: device.info.kind === "reference" ? 8 : 4,
+    numberBytes: numberBytesOf(device),
   } satisfies About;
   return { about: { ...about }, records: recordsOf(parts) };
 }
@@ -54,7 +55,7 @@ async function* recordsOf({ view, section }: StateParts): AsyncGenerator<Uint8Ar
   for (const [layer, keys] of section.rawKeys.entries()) {
     if (section.length === 0) break;
     for (const x of [keys, section.values[layer]]) {
-      yield bytesOf(await device.read(device.view(x, 0, section.length)));
+      yield await recordOf(device, device.view(x, 0, section.length));
     }
   }
   const { version } = view;
@@ -76,7 +77,7 @@ async function batchRecords(view: BlockView, first: number): Promise<Uint8Array[
   using keys = device.tensor([slots.length, plan.heads.kvHeads, plan.heads.headDim]);
   for (const layer of longLayers(plan)) {
     slots.forEach((slot, i) => device.copy(landmarks.at(layer, slot), device.view(keys, i, 1)));
-    records.push(bytesOf(await device.read(keys)));
+    records.push(await recordOf(device, keys));
   }
   for (const [i, slot] of slots.entries()) {
     const all = await store.pieces(slot);
@@ -95,10 +96,6 @@ export function keptPieces(
 ): number[] {
   const all = Array.from({ length: piecesPerBlock }, (_, piece) => piece);
   return all.filter((piece) => j >= n - topBlocks || isLong[Math.floor(piece / heads.kvHeads)]);
-}
-
-function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array {
-  return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
 function bytesTogether(parts: readonly Uint8Array[]): Uint8Array {

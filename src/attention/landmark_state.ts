@@ -61,6 +61,7 @@ function stateOf(parts: StateParts, frame: Frame): State {
       return {
         blocks: view.list.length,
         localBytes: section.bytes,
+        memoryBytes: 0,
         bytesPerToken: bytesPerToken(plan),
         ...store.usage,
         ...clock,

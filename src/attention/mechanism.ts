@@ -79,8 +79,10 @@ export interface Batch {
   readonly present?: Uint8Array | undefined;
   /** Blocks that serve as negatives for other rows, where the mechanism has a use for them. */
   readonly negatives?: Negatives | undefined;
-  /** One window only, as other mechanisms in the same model need it. */
+  /** One window only, as other mechanisms in the same model need it. @default {false} */
   readonly whole?: boolean | undefined;
+  /** Windows that a gradient flows back through, at most. @default {all of a row} */
+  readonly backWindows?: number | undefined;
 }
 
 /** Blocks of this batch that other rows are to tell from their own. */
@@ -95,16 +97,29 @@ export interface Negatives {
 export interface Window {
   /** Its first token in the row. */
   readonly at: number;
+  /** Tokens of each row. */
   readonly length: number;
+  /** Whether no gradient comes back to it from the windows behind. */
+  readonly isCut: boolean;
+  /** Goes through the layers; a window may be gone through more than once. */
+  begin(): WindowPass;
+}
+
+/** A window's way through the layers. */
+export interface WindowPass {
   /** What the transformer calls, layer by layer. */
   readonly attend: Attend;
   /**
-   * What the next window goes on from, once all layers attended: `made` on the operations of this
-   * window, `kept` (which outlives them) what the next one reads. Cleared when asked for.
+   * What the next window reads, of each layer that attended: `kept`, which has the numbers of `made`,
+   * and outlives the operations that made it.
    */
-  handOver(): readonly { made: Tensor; kept: Tensor }[];
-  /** Whether no gradient comes back from the windows behind it. */
-  readonly isCut: boolean;
+  readonly handed: readonly Handed[];
+}
+
+/** A tensor that a window hands on to the next one. */
+export interface Handed {
+  readonly made: Tensor;
+  readonly kept: Tensor;
 }
 
 /** Attention over a whole batch, with what it holds on the device. */
@@ -147,6 +162,8 @@ export interface StateUsage {
   readonly blocks: number;
   /** Tokens since the last border. */
   readonly localBytes: number;
+  /** A memory of fixed size. */
+  readonly memoryBytes: number;
   /** Landmark keys, shared with forks, as all that follows. */
   readonly landmarkBytes: number;
   /** The device's cache of blocks. */

@@ -1,4 +1,12 @@
-import type { Blocks, Device, Foreign, Numbers, Tensor } from "./device.ts";
+import type {
+  Blocks,
+  Device,
+  Foreign,
+  InfiniOptions,
+  Numbers,
+  Tensor,
+  WindowOptions,
+} from "./device.ts";
 
 /**
  * The operations as models are written in them: each makes its own result.
@@ -25,12 +33,31 @@ export interface Ops extends Disposable {
   add(a: Tensor, b: Tensor): Tensor;
   /** x [T, C], every row to a root mean square of one, times weight [C]. */
   rmsNorm(x: Tensor, weight: Tensor, epsilon: number): Tensor;
+  /** a [B, m, …] and b [B, n, …] → [B, m + n, …], row by row. */
+  joinRows(a: Tensor, b: Tensor): Tensor;
   /** x [T, …, D] turned to positions i32 [T] by rotations f32 [P, D/2, 2]. */
   rope(x: Tensor, positions: Tensor, rotations: Tensor): Tensor;
   /** silu(gate) · up, of one shape. */
   swiGlu(gate: Tensor, up: Tensor): Tensor;
   /** q [B, T, H, D], k and v [B, S, G, D] → [B, T, H, D]. */
   landmarkAttention(q: Tensor, k: Tensor, v: Tensor, blocks: Blocks, foreign?: Foreign): Tensor;
+  /** q [B, T, H, D], k and v [B, S, G, D] → [B, T, H, D]. */
+  windowAttention(q: Tensor, k: Tensor, v: Tensor, options?: WindowOptions): Tensor;
+  /** → out [B, T, H, D], and after [B, G, D, D + 1], the memory behind the last segment. */
+  infiniAttention(inputs: InfiniInputs): { out: Tensor; after: Tensor };
+}
+
+/** What `infiniAttention` takes; shapes as there. */
+export interface InfiniInputs {
+  readonly q: Tensor;
+  readonly k: Tensor;
+  readonly v: Tensor;
+  readonly local: Tensor;
+  readonly gate: Tensor;
+  readonly segments: Tensor;
+  readonly initial: Tensor;
+  readonly before: Tensor;
+  readonly options: InfiniOptions;
 }
 
 /** Operations that only compute; everything they made is freed with them. */
@@ -41,7 +68,7 @@ export function eagerOps(device: Device): Ops {
     made.push(tensor);
     return tensor;
   };
-  return {
+  const self: Ops = {
     device,
     input(shape, options) {
       const tensor = device.tensor(shape, options);
@@ -84,6 +111,12 @@ export function eagerOps(device: Device): Ops {
       device.rmsNorm(x, weight, out, { epsilon });
       return out;
     },
+    joinRows(a, b) {
+      const [B, m, ...rest] = a.shape;
+      const out = make([B, m + b.shape[1], ...rest]);
+      device.joinRows(a, b, out);
+      return out;
+    },
     rope(x, positions, rotations) {
       const out = make(x.shape);
       device.rope(x, positions, rotations, out);
@@ -100,10 +133,42 @@ export function eagerOps(device: Device): Ops {
       device.landmarkAttention(q, k, v, blocks, out, top, { foreign });
       return out;
     },
+    windowAttention(q, k, v, options) {
+      const out = make(q.shape);
+      device.windowAttention(q, k, v, out, make(q.shape.slice(0, 3)), options);
+      return out;
+    },
+    infiniAttention(inputs) {
+      const { out, after } = attendWithMemory(self, inputs);
+      return { out, after };
+    },
     [Symbol.dispose]() {
       for (const tensor of made.splice(0)) tensor[Symbol.dispose]();
     },
   };
+  return self;
+}
+
+/** Infini-attention with all that it computes; memories [B, S, G, D, D + 1]. */
+export function attendWithMemory(
+  ops: Pick<Ops, "device" | "input">,
+  { q, k, v, local, gate, segments, initial, before, options }: InfiniInputs,
+): { out: Tensor; memories: Tensor; after: Tensor } {
+  const { device } = ops;
+  const [B, S] = segments.shape;
+  const [, G, D] = before.shape;
+  const out = ops.input(q.shape);
+  const memories = ops.input([B, S, G, D, D + 1]);
+  device.infiniAttention(q, k, v, local, gate, segments, initial, before, out, memories, options);
+  const last = Int32Array.from({ length: B }, (_, b) => b * S + S - 1);
+  const after = ops.input(before.shape);
+  const each = G * D * (D + 1);
+  device.gather(
+    device.reshape(memories, [B * S, each]),
+    ops.input([B], { dtype: "i32", data: last }),
+    device.reshape(after, [B, each]),
+  );
+  return { out, memories, after };
 }
 
 /** x [T, …] as rows of `width` numbers. */

@@ -20,7 +20,7 @@ export interface Section extends Disposable {
 }
 
 /** An empty section. */
-export function section(device: Device, plan: MemoryPlan): Section {
+export function section(device: Device, plan: Pick<MemoryPlan, "heads" | "chunk">): Section {
   const { layers, kvHeads, headDim } = plan.heads;
   using stack = new DisposableStack();
   const before = device.bytes;
@@ -42,12 +42,13 @@ export function section(device: Device, plan: MemoryPlan): Section {
     values,
     fork() {
       const other = section(device, plan);
-      for (let layer = 0; layer < layers; layer++) {
-        device.copy(rawKeys[layer], other.rawKeys[layer]);
-        device.copy(keys[layer], other.keys[layer]);
-        device.copy(values[layer], other.values[layer]);
-      }
       other.length = self.length;
+      const used = (x: Tensor): Tensor => device.view(x, 0, self.length);
+      for (let layer = 0; layer < layers && self.length > 0; layer++) {
+        device.copy(used(rawKeys[layer]), used(other.rawKeys[layer]));
+        device.copy(used(keys[layer]), used(other.keys[layer]));
+        device.copy(used(values[layer]), used(other.values[layer]));
+      }
       return other;
     },
     [Symbol.dispose]: () => owned.dispose(),

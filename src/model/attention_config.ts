@@ -60,6 +60,7 @@ export interface AttentionConfig {
 
 /** What else the file says that mechanisms depend on. */
 interface Surroundings {
+  readonly width: number;
   readonly vocab: number;
   readonly layers: number;
   readonly tokenizer: "bytes" | "tokenizer.json";
@@ -151,9 +152,10 @@ function readInfini(fields: Fields, { contextLength }: Surroundings): InfiniConf
   };
 }
 
-function readXl(fields: Fields, { contextLength }: Surroundings): XlConfig {
+function readXl(fields: Fields, { contextLength, width }: Surroundings): XlConfig {
   const window = fields.integer("window", { min: 1, max: Math.min(contextLength, MOST_TOKENS) });
   const cache = fields.integer("cache", { min: 0, max: MOST_TOKENS, fallback: window });
+  if (width % 2 !== 0) throw fields.wrong("positions", "given to a model of even hidden_size");
   const clamp = { min: 1, max: 2 * MOST_TOKENS, fallback: window + cache };
   return {
     window,

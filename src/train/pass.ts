@@ -60,12 +60,12 @@ export async function forward(
   for (const window of attention.windows) {
     using ops = eagerOps(device);
     const { ids, targets, weights } = inputs(ops, batch, window);
-    const made = logitsOf(ops, model, await hiddenStates(ops, model, ids, window.attend));
+    const hidden = await hiddenStates(ops, model, ids, window.begin().attend);
+    const made = logitsOf(ops, model, hidden);
     const loss = ops.input(targets.shape);
     device.crossEntropy(made, targets, weights, loss);
     losses.push([window, device.read(loss) as Promise<Numbers>]);
     logits.push([window, device.read(made) as Promise<Numbers>]);
-    for (const { made, kept } of window.handOver()) device.copy(made, kept);
   }
   const all = await together(batch, losses);
   return {
@@ -97,22 +97,21 @@ async function throughRun(
   const known = new Map(gradients);
   for (const window of run.slice(0, -1)) {
     using ops = eagerOps(device);
-    await hiddenStates(ops, model, inputs(ops, batch, window).ids, window.attend);
-    for (const { made, kept } of window.handOver()) {
-      device.copy(made, kept);
-      known.set(kept, stack.use(device.tensor(kept.shape)));
-    }
+    const { attend, handed } = window.begin();
+    await hiddenStates(ops, model, inputs(ops, batch, window).ids, attend);
+    for (const { kept } of handed) known.set(kept, stack.use(device.tensor(kept.shape)));
   }
   const parts: [Window, Promise<Numbers>][] = [];
   for (const window of run.toReversed()) {
     using ops = tape(device, known);
     const { ids, targets, weights } = inputs(ops, batch, window);
-    const hidden = await hiddenStates(ops, model, ids, window.attend);
+    const { attend, handed } = window.begin();
+    const hidden = await hiddenStates(ops, model, ids, attend);
     const losses = ops.crossEntropy(logitsOf(ops, model, hidden), targets, weights, 1 / total);
-    for (const { made, kept } of window.handOver()) {
+    // Known are those of the run only: what lies behind a cut sends nothing back.
+    for (const { made, kept } of handed) {
       const gradient = known.get(kept);
-      if (window === run.at(-1)) device.copy(made, kept);
-      else if (gradient) device.add(ops.gradient(made), gradient, ops.gradient(made));
+      if (gradient) device.add(ops.gradient(made), gradient, ops.gradient(made));
     }
     ops.backward();
     parts.push([window, device.read(losses) as Promise<Numbers>]);

@@ -1,5 +1,6 @@
-import type { Blocks, Device, Foreign, Tensor } from "../device/device.ts";
+import type { Device, Tensor } from "../device/device.ts";
 import { eagerOps, type Ops, rowsOf } from "../device/ops.ts";
+import { attentionTape } from "./attention_tape.ts";
 
 /** Operations that remember how to go back: reverse-mode differentiation over a device. */
 export interface Tape extends Ops {
@@ -94,15 +95,9 @@ export function tape(device: Device, parameters: ReadonlyMap<Tensor, Tensor>): T
         ops.swiGlu(gate, up),
         (dOut) => device.swiGluBackward(gate, up, dOut, gradient(gate), gradient(up)),
       ),
-    landmarkAttention(q, k, v, blocks, foreign) {
-      const out = ops.input(q.shape);
-      const top = ops.input(q.shape.slice(0, 3));
-      device.landmarkAttention(q, k, v, blocks, out, top, { foreign });
-      return record(
-        out,
-        (dOut) => attentionBackward(self, { q, k, v, blocks, foreign, out, top, dOut }),
-      );
-    },
+    joinRows: (a, b) =>
+      record(ops.joinRows(a, b), (dOut) => device.joinRowsBackward(dOut, gradient(a), gradient(b))),
+    ...attentionTape({ device, input: ops.input, gradient, record }),
     crossEntropy(logits, targets, weights, scale) {
       const losses = ops.input(targets.shape);
       device.crossEntropy(logits, targets, weights, losses);
@@ -126,26 +121,4 @@ export function tape(device: Device, parameters: ReadonlyMap<Tensor, Tensor>): T
     },
   };
   return self;
-}
-
-interface AttentionStep {
-  q: Tensor;
-  k: Tensor;
-  v: Tensor;
-  blocks: Blocks;
-  foreign: Foreign | undefined;
-  out: Tensor;
-  top: Tensor;
-  dOut: Tensor;
-}
-
-function attentionBackward(tape: Tape, step: AttentionStep): void {
-  const { q, k, v, blocks, foreign, out, top, dOut } = step;
-  tape.device.landmarkAttentionBackward(q, k, v, blocks, out, top, dOut, {
-    q: tape.gradient(q),
-    k: tape.gradient(k),
-    v: tape.gradient(v),
-    foreign: foreign &&
-      { keys: tape.gradient(foreign.keys), values: tape.gradient(foreign.values) },
-  }, { foreign });
 }

@@ -1,3 +1,4 @@
+import { START } from "../../src/attention/infini_plan.ts";
 import type { Mechanism, State } from "../../src/attention/mechanism.ts";
 import { type Bookkeeping, openBookkeeping } from "../../src/device/bookkeeping.ts";
 import { type Device, sizeOf, type Tensor } from "../../src/device/device.ts";
@@ -14,7 +15,7 @@ import { createReader, type Reader } from "../../src/session/reader.ts";
 import { randomFrom } from "../random.ts";
 
 /** Three layers, grouped heads, blocks of four: small enough to read a thousand times. */
-export const CONFIG: ModelConfig = parseConfig(JSON.stringify({
+export const SMALL = {
   model_type: "llama",
   hidden_size: 16,
   intermediate_size: 24,
@@ -29,7 +30,10 @@ export const CONFIG: ModelConfig = parseConfig(JSON.stringify({
   tie_word_embeddings: true,
   tokenizer: "bytes",
   landmark: { block_size: 4, token_id: 256, top_blocks: 2, chunk: 8 },
-}));
+};
+
+/** The same, read. */
+export const CONFIG: ModelConfig = parseConfig(JSON.stringify(SMALL));
 
 /** A model on a device, and readers of it. */
 export interface SmallModel extends Disposable {
@@ -77,7 +81,12 @@ function randomWeights(device: Device, config: ModelConfig, seed: number): Map<s
   for (const [name, shape] of parameterShapes(config)) {
     const isNorm = shape.length === 1;
     const numbers = random.normal(sizeOf(shape), isNorm ? 0.2 : 1.2 / Math.sqrt(shape.at(-1)!));
-    const data = isNorm ? numbers.map((x) => Math.fround(1 + x)) : numbers;
+    const isStart = name.endsWith(START); // what a divisor is made of must not be below 0
+    const data = isNorm
+      ? numbers.map((x) => Math.fround(1 + x))
+      : isStart
+      ? numbers.map(Math.abs)
+      : numbers;
     weights.set(name, device.tensor(shape, { data }));
   }
   return weights;
@@ -99,7 +108,7 @@ async function denseLogits(
   using attention = mechanism.batch(device, { rows: 1, length: tokens.length });
   using ops = eagerOps(device);
   const input = (data: number[]): Tensor => ops.input([data.length], { dtype: "i32", data });
-  const hidden = await hiddenStates(ops, model, input(tokens), attention.windows[0].attend);
+  const hidden = await hiddenStates(ops, model, input(tokens), attention.windows[0].begin().attend);
   const logits = logitsOf(ops, model, ops.gather(hidden, input(places)));
   return Float32Array.from(await device.read(logits));
 }

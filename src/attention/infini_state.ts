@@ -1,0 +1,117 @@
+import type { Tensor } from "../device/device.ts";
+import { countUp } from "./cache_plan.ts";
+import { copyOfInfini, type InfiniParts } from "./infini_parts.ts";
+import { GATE, START } from "./infini_plan.ts";
+import { saveInfiniState } from "./infini_snapshot.ts";
+import type { LayerInput, State, Step } from "./mechanism.ts";
+import { usageWithoutBlocks } from "./state_usage.ts";
+
+/** The streaming half of Infini-attention. */
+export function infiniState(parts: InfiniParts): State {
+  const { plan, section, memoryBytes } = parts;
+  let serial = 0;
+  return {
+    get room() {
+      return plan.segment - section.length;
+    },
+    get local() {
+      return section.length;
+    },
+    get length() {
+      return parts.folded + section.length;
+    },
+    bytes: memoryBytes + section.bytes,
+    usage: usageWithoutBlocks({ memoryBytes, localBytes: section.bytes }),
+    step(count) {
+      const own = ++serial;
+      return beginStep(parts, count, () => own === serial);
+    },
+    fork: () => infiniState(copyOfInfini(parts)),
+    missingBytes: () => 0,
+    save: () => saveInfiniState(parts),
+    [Symbol.dispose]() {
+      serial++;
+      parts[Symbol.dispose]();
+    },
+  };
+}
+
+function beginStep(parts: InfiniParts, count: number, isLatest: () => boolean): Step {
+  const { device, plan, section, rotations } = parts;
+  const at = section.length;
+  const room = plan.segment - at;
+  if (!Number.isInteger(count) || count < 1 || count > room) {
+    throw new RangeError(
+      `Cannot begin a step as its tokens must be an integer in [1, ${room}]: ` +
+        `current value is ${count}`,
+    );
+  }
+  const positions = countUp(device, 1, count, at);
+  let open = true;
+  const check = (): void => {
+    if (open && isLatest()) return;
+    throw new TypeError("Cannot go on with a step as the memory was changed since it began");
+  };
+  const starts = new Map<number, Tensor>();
+  /** Writes a layer's keys and values behind those of the section. */
+  const append = (layer: number, input: LayerInput): void => {
+    const [k, own] = [input.k(), (x: Tensor): Tensor => device.view(x, at, count)];
+    device.copy(k, own(section.rawKeys[layer]));
+    device.rope(k, positions, rotations, own(section.keys[layer]));
+    device.copy(input.v(), own(section.values[layer]));
+    if (parts.folded === 0 && plan.learnedStart) starts.set(layer, input.own(START));
+  };
+  return {
+    count,
+    reads: [],
+    attend(ops, layer, input) {
+      check();
+      append(layer, input);
+      const q = input.q();
+      const upTo = (x: Tensor): Tensor => grid(device.view(x, 0, at + count));
+      const grid = (x: Tensor): Tensor => device.reshape(x, [1, ...x.shape]);
+      const turned = ops.rope(q, positions, rotations);
+      const local = device.reshape(
+        ops.windowAttention(
+          grid(turned),
+          upTo(section.keys[layer]),
+          upTo(section.values[layer]),
+        ),
+        q.shape,
+      );
+      const memory = starts.get(layer) ?? (parts.folded > 0 ? parts.memories[layer] : undefined);
+      if (memory === undefined) return local;
+      const out = ops.input(q.shape);
+      device.infiniRead(q, local, input.own(GATE), memory, out, plan.options);
+      return out;
+    },
+    remember(layer, input) {
+      check();
+      append(layer, input);
+    },
+    async commit() {
+      check();
+      open = false;
+      section.length += count;
+      if (section.length === plan.segment) fold(parts, starts);
+      await Promise.resolve();
+    },
+    [Symbol.dispose]() {
+      open = false;
+      positions[Symbol.dispose]();
+    },
+  };
+}
+
+/** Writes the full segment to the memory, and begins the next one. */
+function fold(parts: InfiniParts, starts: ReadonlyMap<number, Tensor>): void {
+  const { device, plan, memories, remainders, section } = parts;
+  for (const [layer, memory] of memories.entries()) {
+    const start = starts.get(layer);
+    if (start) device.copy(start, memory);
+    const [keys, values] = [section.rawKeys[layer], section.values[layer]];
+    device.infiniWrite(keys, values, memory, remainders[layer], plan.options);
+  }
+  parts.folded += plan.segment;
+  section.length = 0;
+}
