@@ -179,6 +179,69 @@ Deno.test("parseConfig() refuses numbers that are missing, none, out of range or
   }
 });
 
+Deno.test("parseConfig() reads what layers look back with", () => {
+  const with_ = (change: Changes): string => changed({ landmark: undefined, ...change });
+  const infini = { segment: 128, update: "linear", learned_start: true };
+  const mixed = changed({
+    infini,
+    window: { size: 64 },
+    mechanisms: ["window", "infini", "infini", "landmark", "landmark", "window"],
+  }, { memory_layers: undefined });
+  const texts = [
+    with_({ infini }),
+    with_({ infini: { segment: 128 } }),
+    with_({ xl: { window: 128 } }),
+    with_({ xl: { window: 64, cache: 32, positions: "rope", clamp: 7, same_length: true } }),
+    with_({ window: { size: 1 } }),
+    mixed,
+  ];
+  for (const text of texts) {
+    deepEqual(parseConfig(formatConfig(parseConfig(text))), parseConfig(text));
+  }
+  deepEqual(parseConfig(texts[0]).infini, { segment: 128, update: "linear", learnedStart: true });
+  deepEqual(parseConfig(texts[1]).infini, { segment: 128, update: "delta", learnedStart: false });
+  deepEqual(parseConfig(texts[2]).xl, {
+    ...{ window: 128, cache: 128, clamp: 256 },
+    ...{ positions: "relative", sameLength: false },
+  });
+  deepEqual(parseConfig(texts[4]).mechanisms, Array(6).fill("window"));
+  deepEqual(parseConfig(mixed).landmark?.memoryLayers, [3, 4]);
+});
+
+Deno.test("parseConfig() refuses mechanisms that it cannot put together", () => {
+  const none = { landmark: undefined };
+  const cases: [Changes, string, RegExp][] = [
+    [none, "landmark", /must be an object such as/],
+    [{ infini: { segment: 64 } }, "mechanisms", /a list of 6, one of "landmark", "infini"/],
+    [
+      { infini: { segment: 64 }, mechanisms: Array(6).fill("infini") },
+      "mechanisms",
+      /a list with "landmark", which is described/,
+    ],
+    [{ mechanisms: ["landmark"] }, "mechanisms", /a list of 6/],
+    [{ ...none, infini: {} }, "infini.segment", /an integer in \[1, 512\]/],
+    [{ ...none, infini: { segment: 1024 } }, "infini.segment", /in \[1, 512\]/],
+    [{ ...none, infini: { segment: 8, update: "x" } }, "infini.update", /"linear" or "delta"/],
+    [
+      { ...none, infini: { segment: 8, learned_start: 1 } },
+      "infini.learned_start",
+      /true or false/,
+    ],
+    [{ ...none, xl: { window: 8, cache: -1 } }, "xl.cache", /in \[0, /],
+    [{ ...none, xl: { window: 8, positions: "x" } }, "xl.positions", /"relative" or "rope"/],
+    [{ ...none, window: { size: 0 } }, "window.size", /in \[1, /],
+    [
+      {
+        xl: { window: 64 },
+        mechanisms: ["xl", "landmark", "xl", "xl", "xl", "xl"],
+      },
+      "mechanisms",
+      /"xl" in all layers or in none/,
+    ],
+  ];
+  for (const [change, field, message] of cases) refuses(changed(change), field, message);
+});
+
 Deno.test("parseConfig() refuses text that is no configuration", () => {
   refuses("", "", /must be JSON/);
   refuses("{", "", /must be JSON/);
