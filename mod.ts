@@ -18,6 +18,7 @@
  * @module
  */
 export { type Cairn, open, type OpenOptions } from "./src/cairn.ts";
+export type { IdRange } from "./src/session/reader.ts";
 export type { Inspection, LogitsOptions, Session } from "./src/session/session.ts";
 export type { ReadOptions, ReadProgress, ReadStats } from "./src/session/reading.ts";
 export type { TextSource } from "./src/session/text_source.ts";

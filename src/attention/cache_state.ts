@@ -10,7 +10,7 @@ import {
 } from "./cache_plan.ts";
 import { saveCacheState } from "./cache_snapshot.ts";
 import type { LayerInput, State, Step } from "./mechanism.ts";
-import { usageWithoutBlocks } from "./state_usage.ts";
+import { replaceNothing, usageWithoutBlocks } from "./state_usage.ts";
 
 /** The streaming half of Transformer-XL and of sliding windows. */
 export function cacheState(parts: CacheParts): State {
@@ -38,6 +38,7 @@ export function cacheState(parts: CacheParts): State {
       return beginStep(parts, count, () => own === serial);
     },
     fork: () => cacheState(copyOfCache(parts)),
+    replace: replaceNothing,
     missingBytes: () => 0,
     save: () => saveCacheState(parts),
     [Symbol.dispose]() {

@@ -4,7 +4,7 @@ import { copyOfInfini, type InfiniParts } from "./infini_parts.ts";
 import { GATE, START } from "./infini_plan.ts";
 import { saveInfiniState } from "./infini_snapshot.ts";
 import type { LayerInput, State, Step } from "./mechanism.ts";
-import { usageWithoutBlocks } from "./state_usage.ts";
+import { replaceNothing, usageWithoutBlocks } from "./state_usage.ts";
 
 /** The streaming half of Infini-attention. */
 export function infiniState(parts: InfiniParts): State {
@@ -27,6 +27,7 @@ export function infiniState(parts: InfiniParts): State {
       return beginStep(parts, count, () => own === serial);
     },
     fork: () => infiniState(copyOfInfini(parts)),
+    replace: replaceNothing,
     missingBytes: () => 0,
     save: () => saveInfiniState(parts),
     [Symbol.dispose]() {

@@ -3,6 +3,7 @@ import { type BlockView, blockView } from "../memory/block_view.ts";
 import { bytesPerToken, type MemoryPlan } from "../memory/options.ts";
 import { sectionStart, storedPositions } from "../memory/positions.ts";
 import { section } from "../memory/section.ts";
+import { replaceTokens } from "./landmark_replace.ts";
 import { saveLandmarkState } from "./landmark_snapshot.ts";
 import { beginStep, type Frame, type StateParts } from "./landmark_step.ts";
 import type { State } from "./mechanism.ts";
@@ -73,6 +74,13 @@ function stateOf(parts: StateParts, frame: Frame): State {
     },
     fork: () =>
       stateOf({ view: view.fork(), section: section.fork(), sealed: parts.sealed }, frame),
+    replace: (change, read) =>
+      replaceTokens(
+        parts,
+        frame,
+        change,
+        (other, start, end) => read(stateOf(other, frame), start, end),
+      ),
     missingBytes(count) {
       const chunks = Math.floor((section.length + count) / plan.chunk);
       return store.missingBytes(chunks * plan.chunk / plan.blockSize);

@@ -8,7 +8,7 @@ import type {
   State,
   Step,
 } from "./mechanism.ts";
-import { usageTogether } from "./state_usage.ts";
+import { replaceNothing, usageTogether } from "./state_usage.ts";
 
 /** A mechanism and the layers that have it, which it counts from 0. */
 export interface LayeredPart {
@@ -129,6 +129,7 @@ function layeredState(route: Route, states: readonly State[]): State {
     },
     step: (count, options) => layeredStep(route, states.map((state) => state.step(count, options))),
     fork: () => layeredState(route, states.map((state) => state.fork())),
+    replace: replaceNothing,
     missingBytes: (count) => states.reduce((sum, state) => sum + state.missingBytes(count), 0),
     save: () => savedTogether(states),
     [Symbol.dispose]() {

@@ -210,6 +210,16 @@ export interface State extends Disposable {
   step(count: number, options?: StepOptions): Step;
   /** A state that goes on from here alone; what was stored is shared. */
   fork(): State;
+  /**
+   * Makes the state what it would be if other tokens stood at `from` … `to` − 1. Only what the
+   * change can reach is read again: `read` must take an empty state through the changed text's
+   * tokens `start` … `end` − 1.
+   * @throws {RangeError} If the change may reach everything, or tokens were forgotten.
+   */
+  replace(
+    change: { readonly from: number; readonly to: number },
+    read: (state: State, start: number, end: number) => Promise<void>,
+  ): Promise<void>;
   /** Bytes that are missing to append so many tokens and forget nothing. */
   missingBytes(count: number): number;
   /** The state as it is now; it must not change while the records are read. */

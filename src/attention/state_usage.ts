@@ -1,4 +1,12 @@
-import type { StateUsage } from "./mechanism.ts";
+import type { State, StateUsage } from "./mechanism.ts";
+
+/** For states that have no blocks to put others in the place of. */
+export const replaceNothing: State["replace"] = () =>
+  Promise.reject(
+    new RangeError(
+      "Cannot replace tokens as every layer must remember by blocks: the memory mixes what it reads",
+    ),
+  );
 
 /** What a state without blocks holds. */
 export function usageWithoutBlocks(usage: Partial<StateUsage>): StateUsage {

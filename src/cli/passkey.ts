@@ -1,4 +1,4 @@
-import { markedTokens, textTokens } from "../attention/markers.ts";
+import { textTokens } from "../attention/markers.ts";
 import type { Cairn } from "../cairn.ts";
 import {
   type Haystack,
@@ -6,12 +6,11 @@ import {
   type HaystackKind,
   makeHaystacks,
 } from "../eval/haystacks.ts";
-import { askHaystack, lettersToRead, type Outcome } from "../eval/passkey.ts";
+import { askHaystack, type Outcome } from "../eval/passkey.ts";
 import { type Share, wilson } from "../eval/wilson.ts";
 import { readText } from "../io/files.ts";
-import type { MemoryOptions } from "../memory/options.ts";
 import { random } from "../train/data/random.ts";
-import { choice, number, numbers, text } from "./args.ts";
+import { choice, number, numbers, text, type Values } from "./args.ts";
 import { type Command, command, noWords } from "./command.ts";
 import { openModel } from "./open_model.ts";
 import { startProgress } from "./progress.ts";
@@ -51,16 +50,17 @@ export const passkey: Command = command({
     for (const kind of kinds) {
       for (const length of values.lengths) {
         const haystacks = makeHaystacks(kind, {
-          length: lettersOf(cairn, length, book),
+          length: textTokens(length, cairn.mechanism.marker),
           questions: values.prompts,
           book,
+          tokenizer: cairn.tokenizer,
           random: random(values.seed, HAYSTACK_KINDS.indexOf(kind), length),
         });
-        const outcomes = await measure(cairn, haystacks, memoryOptions(values), {
-          terminal,
-          label: `${kind} ${grouped(length)}`,
-        });
-        rows.push(summarize(kind, length, outcomes, values.depths));
+        const label = `${kind} ${grouped(length)}`;
+        const started = performance.now();
+        const outcomes = await measure(cairn, haystacks, values, { terminal, label });
+        const seconds = (performance.now() - started) / 1000;
+        rows.push({ ...summarize(kind, length, outcomes, values.depths), seconds });
       }
     }
     const { seed, prompts } = values;
@@ -69,35 +69,28 @@ export const passkey: Command = command({
   },
 });
 
-/** How many letters make so many tokens: exact for bytes, and near for other tokenizers. */
-function lettersOf(
-  { tokenizer, mechanism: { marker } }: Cairn,
-  tokens: number,
-  book: string,
-): number {
-  const sample = book.slice(0, 100_000);
-  const perToken = sample.length / tokenizer.encode(sample).length;
-  return Math.floor(textTokens(tokens, marker) * perToken);
-}
-
 async function measure(
   cairn: Cairn,
   haystacks: readonly Haystack[],
-  options: MemoryOptions,
+  values: Values<typeof MEMORY_OPTIONS>,
   { terminal, label }: { terminal: Terminal; label: string },
 ): Promise<Outcome[]> {
   const { signal } = terminal;
-  const progress = startProgress(terminal, label);
-  const letters = haystacks.reduce((sum, haystack) => sum + lettersToRead(haystack), 0);
-  const total = markedTokens(letters, cairn.mechanism.marker);
+  const progress = startProgress(terminal, label, { unit: "prompts" });
+  const prompts = haystacks.flatMap(({ variants }) => variants)
+    .reduce((sum, { questions }) => sum + questions.length, 0);
+  // Only where reading reaches back a bounded way can a part of it be replaced.
+  const whole = values.reading !== "recent" ||
+    cairn.config.mechanisms.some((name) => name !== "landmark");
   const outcomes: Outcome[] = [];
-  let done = 0;
-  const onProgress = (tokens: number): void => progress.update(done += tokens, total);
   try {
     for (const haystack of haystacks) {
-      using session = cairn.session(options);
-      for await (const outcome of askHaystack(session, haystack, { signal, onProgress })) {
-        outcomes.push(outcome);
+      const reading = startProgress(terminal, `${label}, reading`);
+      const onProgress = (ids: number): void => reading.update(ids, haystack.ids.length);
+      using session = cairn.session(memoryOptions(values));
+      for await (const outcome of askHaystack(session, haystack, { whole, signal, onProgress })) {
+        reading.clear();
+        progress.update(outcomes.push(outcome), prompts);
       }
     }
   } catch (error) {
@@ -116,6 +109,7 @@ interface Row {
   readonly byDepth: readonly Share[];
   readonly all: Share;
   readonly wrong: readonly { key: string; answer: string; depth: number }[];
+  readonly seconds: number;
 }
 
 function summarize(
@@ -123,7 +117,7 @@ function summarize(
   length: number,
   outcomes: readonly Outcome[],
   depths: number,
-): Row {
+): Omit<Row, "seconds"> {
   const share = (some: readonly Outcome[]): Share =>
     wilson(some.filter(({ right }) => right).length, some.length);
   const byDepth = Array.from(

@@ -35,6 +35,8 @@ export interface BlockList extends Disposable {
   append(slot: number): number | undefined;
   /** Takes a block out, if it is there, and says whether it was. */
   remove(slot: number): boolean;
+  /** Puts other blocks in the place of as many from `place` on, and returns the slots of those. */
+  replace(place: number, slots: Int32Array): Int32Array;
   /** Another view of the same blocks. */
   fork(): BlockList;
 }
@@ -248,6 +250,14 @@ function blockList(place: Place, from: Int32Array = new Int32Array(0)): TableLis
       const found = kernels.dropFromList(table, address, length, slot) >= 0;
       if (found) length--;
       return found;
+    },
+    replace(from, slots) {
+      const part = i32(address, length).subarray(from, from + slots.length);
+      const old = part.slice();
+      kernels.holdAll(table, address, length, -1);
+      part.set(slots);
+      kernels.holdAll(table, address, length, 1);
+      return old;
     },
     fork: () => blockList(place, i32(address, length).slice()),
     [Symbol.dispose]() {

@@ -1,7 +1,7 @@
 /** Asks a model for the keys in haystacks. */
 
 import type { Session } from "../session/session.ts";
-import { firstInteger, type Haystack, type Question } from "./haystacks.ts";
+import { firstInteger, type Haystack, idsOf, type Question, type Variant } from "./haystacks.ts";
 
 /** What became of one question. */
 export interface Outcome {
@@ -12,57 +12,68 @@ export interface Outcome {
 
 /** Options of {@linkcode askHaystack}. */
 export interface AskOptions {
+  /**
+   * Read every variant from its beginning, and not only what its needles change: needed where
+   * blocks are chosen while a text is read. @default {false}
+   */
+  whole?: boolean;
   signal?: AbortSignal | undefined;
-  /** Called with the tokens read since the last call. */
-  onProgress?: ((tokens: number) => void) | undefined;
+  /** Called with how many ids of a text were read. */
+  onProgress?: ((ids: number) => void) | undefined;
 }
 
 /** A key of five digits, and what may stand before and after it. */
 const MAX_TOKENS = 12;
 
 /**
- * Reads a haystack and asks its questions. The session reads the text up to each key; a fork goes
- * on from there with the key and all that follows, so that every question is asked of a memory that
- * has read its own prompt, whole and in order.
+ * Reads a haystack, and asks the questions of each variant of forks that have its needles in them:
+ * what they remember is what reading the variant from its beginning would have left.
  *
- * @param session Has read nothing yet; it has read a part of the haystack afterwards.
+ * @param session Has read nothing yet; it has read the filler afterwards, unless `whole` is set.
  */
 export async function* askHaystack(
   session: Session,
-  { text, questions }: Haystack,
+  haystack: Haystack,
   options: AskOptions = {},
 ): AsyncGenerator<Outcome> {
-  const { signal, onProgress } = options;
-  const read = async (session: Session, part: string): Promise<void> => {
-    if (part === "") return;
-    let seen = 0;
-    await session.read(part, {
-      signal,
-      onProgress({ tokens }) {
-        onProgress?.(tokens - seen);
-        seen = tokens;
-      },
-    });
+  const { whole = false, signal, onProgress } = options;
+  const reading = {
+    signal,
+    onProgress: ({ tokens }: { tokens: number }): void => onProgress?.(tokens),
   };
-  let at = 0;
-  for (const question of questions) {
-    await read(session, text.slice(at, question.at));
-    at = question.at;
+  if (!whole) await session.readIds(haystack.ids, reading);
+  for (const variant of haystack.variants) {
     using fork = await session.fork();
-    await read(fork, question.insert + text.slice(at));
-    let answer = "";
-    const options = { maxTokens: MAX_TOKENS, trace: false, signal };
-    for await (const piece of fork.generate(question.prompt, options)) {
-      answer += piece.text;
-      if (/\d\D/.test(answer)) break; // the first number is complete
-    }
-    // Written with a leading zero or not, 1 … 50 000 are the same numbers; five digits are five.
-    yield { question, answer, right: firstInteger(answer) === question.key };
+    if (whole) await fork.readIds(idsOf(haystack, variant), reading);
+    else await putNeedles(fork, haystack, variant, signal);
+    for (const question of variant.questions) yield await ask(fork, question, signal);
   }
 }
 
-/** Letters that {@linkcode askHaystack} reads in all, for a bar. */
-export function lettersToRead({ text, questions }: Haystack): number {
-  const shared = Math.max(0, ...questions.map(({ at }) => at));
-  return questions.reduce((sum, { at, insert }) => sum + text.length - at + insert.length, shared);
+/** One after the other, each into the text that has those before it. */
+async function putNeedles(
+  session: Session,
+  haystack: Haystack,
+  { needles, questions }: Variant,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  for (const [i, { at, ids }] of needles.entries()) {
+    const text = idsOf(haystack, { needles: needles.slice(0, i + 1), questions });
+    await session.replaceIds(text, { from: at, to: at + ids.length }, { signal });
+  }
+}
+
+async function ask(
+  session: Session,
+  question: Question,
+  signal: AbortSignal | undefined,
+): Promise<Outcome> {
+  let answer = "";
+  const options = { maxTokens: MAX_TOKENS, trace: false, signal };
+  for await (const piece of session.generate(question.prompt, options)) {
+    answer += piece.text;
+    if (/\d\D/.test(answer)) break; // the first number is complete
+  }
+  // Written with a leading zero or not, 1 … 50 000 are the same numbers; five digits are five.
+  return { question, answer, right: firstInteger(answer) === question.key };
 }

@@ -24,6 +24,8 @@ export interface BlockView extends Disposable {
   order(): Tensor;
   /** Adds blocks, all or none. @throws {MemoryFullError} */
   append(blocks: SealedBlocks): Promise<void>;
+  /** Puts the other view's blocks from place `first` on in the place of as many from `at` on. */
+  replace(at: number, other: BlockView, first: number): void;
   fork(): BlockView;
 }
 
@@ -52,6 +54,11 @@ export function blockView(store: BlockStore, list: BlockList = store.table.list(
       const passed = await appendAll(store, list, blocks);
       store.sweep(passed);
       dropUseless(store, list, () => order.clear());
+    },
+    replace(at, other, first) {
+      version++;
+      order.clear();
+      store.sweep(list.replace(at, other.list.slots(first)));
     },
     fork: () => blockView(store, list.fork()),
     [Symbol.dispose]() {

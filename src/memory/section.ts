@@ -15,6 +15,8 @@ export interface Section extends Disposable {
   readonly rawKeys: readonly Tensor[];
   readonly keys: readonly Tensor[];
   readonly values: readonly Tensor[];
+  /** Becomes what the other is. */
+  set(other: Section): void;
   /** A copy. */
   fork(): Section;
 }
@@ -40,15 +42,20 @@ export function section(device: Device, plan: Pick<MemoryPlan, "heads" | "chunk"
     rawKeys,
     keys,
     values,
+    set(other) {
+      self.length = other.length;
+      if (self.length === 0) return;
+      const copy = (from: Tensor, to: Tensor): void =>
+        device.copy(device.view(from, 0, self.length), device.view(to, 0, self.length));
+      for (let layer = 0; layer < layers; layer++) {
+        copy(other.rawKeys[layer], rawKeys[layer]);
+        copy(other.keys[layer], keys[layer]);
+        copy(other.values[layer], values[layer]);
+      }
+    },
     fork() {
       const other = section(device, plan);
-      other.length = self.length;
-      const used = (x: Tensor): Tensor => device.view(x, 0, self.length);
-      for (let layer = 0; layer < layers && self.length > 0; layer++) {
-        device.copy(used(rawKeys[layer]), used(other.rawKeys[layer]));
-        device.copy(used(keys[layer]), used(other.keys[layer]));
-        device.copy(used(values[layer]), used(other.values[layer]));
-      }
+      other.set(self);
       return other;
     },
     [Symbol.dispose]: () => owned.dispose(),

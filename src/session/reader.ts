@@ -1,3 +1,4 @@
+import { textTokens } from "../attention/markers.ts";
 import type { BlocksRead, Marker, State } from "../attention/mechanism.ts";
 import { type Device, sizeOf, type Tensor } from "../device/device.ts";
 import { eagerOps, type Ops } from "../device/ops.ts";
@@ -30,6 +31,14 @@ export interface FeedOptions {
   onPass?: ((ids: number) => void) | undefined;
 }
 
+/** A part of a text, by its ids. */
+export interface IdRange {
+  /** The first id that is another. */
+  readonly from: number;
+  /** One more than the last one. */
+  readonly to: number;
+}
+
 /** One text on its way through the model: its state, and what the model foretells behind it. */
 export interface Reader extends Disposable {
   readonly state: State;
@@ -43,6 +52,11 @@ export interface Reader extends Disposable {
   readonly room: number;
   /** Reads ids, one pass up to each border; returns the logits that are wanted, [ids, V]. */
   feed(ids: Int32Array, options?: FeedOptions): Promise<Float32Array>;
+  /**
+   * Makes the reader what it would be if it had read `text`, which differs from what it read in the
+   * ids `from` … `to` − 1 alone.
+   */
+  replace(text: Int32Array, change: IdRange, options?: Pick<FeedOptions, "signal">): Promise<void>;
   /** A reader that goes on from here alone. */
   fork(): Reader;
 }
@@ -98,6 +112,18 @@ export function createReader(
       }
       return logits;
     },
+    async replace(text, { from, to }, options = {}) {
+      await state.replace(
+        { from: placeOf(from, marker), to: placeOf(to - 1, marker) + 1 },
+        async (other, start, end) => {
+          const reader = createReader(parts, other);
+          const goesOn = end < state.length;
+          const part = text.subarray(textTokens(start, marker), textTokens(end, marker));
+          await reader.feed(part, { ...options, goesOn });
+          if (!goesOn) next = reader.next;
+        },
+      );
+    },
     fork: () => createReader(parts, state.fork(), next),
     [Symbol.dispose]: () => state[Symbol.dispose](),
   };
@@ -124,6 +150,11 @@ export function withMarkers(ids: Int32Array, length: number, marker: Marker | un
     }
   }
   return { tokens: Int32Array.from(tokens), places };
+}
+
+/** Where an id stands among ids and markers. */
+function placeOf(id: number, marker: Marker | undefined): number {
+  return marker ? id + Math.floor(id / (marker.every - 1)) : id;
 }
 
 function asTheyAre(tokens: Int32Array): Marked {

@@ -6,7 +6,7 @@ import { createTurns } from "../memory/turns.ts";
 import type { ModelConfig } from "../model/config.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
 import { ReadError } from "./read_error.ts";
-import type { Reader } from "./reader.ts";
+import type { IdRange, Reader } from "./reader.ts";
 import { missingBytes, readAll, type ReadOptions, type ReadStats } from "./reading.ts";
 import { idsOf, type TextSource } from "./text_source.ts";
 
@@ -47,6 +47,18 @@ export interface Session extends Disposable {
   logits(ids: Iterable<number>, options?: LogitsOptions): Promise<Float32Array>;
   /** Reads a prompt and goes on from it, piece by piece; on a fork, unless `remember` is set. */
   generate(prompt: string, options?: GenerateOptions): AsyncGenerator<Piece, void, void>;
+  /**
+   * Makes the session what it would be if it had read `text`, all its ids, which differ from those
+   * it read in `from` … `to` − 1 alone; usually on a fork. Only what the change can reach is read
+   * again, some layers · K blocks on both sides, however long the text is. All must have been read
+   * (not asked, nor generated) with `choose.reading` at "recent".
+   * @throws {RangeError} If blocks were chosen or forgotten, or if `text` is of another length.
+   */
+  replaceIds(
+    text: Int32Array,
+    change: IdRange,
+    options?: Pick<ReadOptions, "signal">,
+  ): Promise<void>;
   /** A session that goes on from here alone, as soon as the calls before are done. */
   fork(): Promise<Session>;
   /** What the session holds now. */
@@ -112,6 +124,17 @@ export function createSession(parts: SessionParts, reader: Reader): Session {
       } catch (error) {
         throw new ReadError(done, error);
       }
+    },
+    async replaceIds(text, change, options = {}) {
+      checkIds(text.subarray(change.from, change.to), config, marker);
+      using _call = await begin();
+      if (text.length !== tokens()) {
+        throw new RangeError(
+          `Cannot replace ids as the text must have all ${tokens()} that were read: ` +
+            `current value is ${text.length}`,
+        );
+      }
+      await reader.replace(text, change, options);
     },
     generate(prompt, options = {}) {
       checkOpen(open);
