@@ -7,6 +7,7 @@ import { denoTerminal } from "./deno_terminal.ts";
 import { repositoryResources } from "./resources.ts";
 import { paint, type Terminal } from "./terminal.ts";
 import { ask } from "./ask.ts";
+import { compare } from "./compare.ts";
 import { demo } from "./demo.ts";
 import { devices } from "./devices.ts";
 import { evaluate } from "./evaluate.ts";
@@ -23,6 +24,7 @@ const COMMANDS: readonly Command[] = [
   passkey,
   evaluate,
   train,
+  compare,
   devices,
 ];
 

@@ -33,14 +33,14 @@ export const train: Command = command({
     const { signal } = terminal;
     for await (const event of runTraining(recipe, out, { device, files, resume, signal })) {
       if (values.json) terminal.out(`${JSON.stringify(event)}\n`);
-      else show(event, terminal);
+      else showTraining(event, terminal);
     }
     if (!values.json) terminal.out(`The model is in ${out}/model\n`);
   },
 });
 
 /** Steps overwrite each other where they can; everything else stays. */
-function show(event: TrainingEvent, terminal: Terminal): void {
+export function showTraining(event: TrainingEvent, terminal: Terminal): void {
   const clear = terminal.live ? "\r\x1b[2K" : "";
   switch (event.kind) {
     case "step": {

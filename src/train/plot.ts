@@ -15,7 +15,10 @@ export interface PlotOptions {
   height?: number;
 }
 
-const COLOURS = ["#9aa7b4", "#c0392b", "#2471a3", "#1e8449"];
+const COLOURS = [
+  ...["#9aa7b4", "#c0392b", "#2471a3", "#1e8449"],
+  ...["#b7950b", "#7d3c98", "#17a589", "#5d4037"],
+];
 const MARGIN = { left: 64, right: 20, top: 44, bottom: 52 };
 /** More points than pixels only make the file large. */
 const MOST_POINTS = 600;

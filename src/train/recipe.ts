@@ -14,6 +14,8 @@ export interface Recipe {
   readonly length: number;
   /** Rows that go through the model at once. */
   readonly batch: number;
+  /** Windows that a gradient flows back through, where a mechanism cuts rows. @default {all of a row} */
+  readonly backWindows: number | undefined;
   /** How many such batches make a step. @default {1} */
   readonly accumulate: number;
   readonly steps: number;
@@ -119,6 +121,7 @@ const readRecipe = object<Recipe>({
   mixture: optional(readMixture, perKind((kind) => kind === "text" ? 1 : 0)),
   length: count(2),
   batch: count(1),
+  backWindows: optional(count(1), undefined),
   accumulate: optional(count(1), 1),
   steps: count(1),
   optimizer: (value, path) => readOptimizer(value ?? {}, path),

@@ -189,8 +189,9 @@ function prepareData({ recipe, mechanism, corpus, encode }: TrainerOptions) {
   return {
     examination,
     /** The i-th batch of the step after `step` steps. */
-    batch: (step: number, i: number): TrainingBatch =>
-      makeBatch(step * accumulate + i, {
+    batch: (step: number, i: number): TrainingBatch => ({
+      backWindows: recipe.backWindows,
+      ...makeBatch(step * accumulate + i, {
         source,
         mixture,
         marker,
@@ -199,6 +200,7 @@ function prepareData({ recipe, mechanism, corpus, encode }: TrainerOptions) {
         negatives: negatives && step + 1 >= negatives.fromStep ? negatives : undefined,
         seed,
       }),
+    }),
   };
 }
 

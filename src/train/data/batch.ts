@@ -7,6 +7,8 @@ import { makeSequence, type Mixture, type SequenceSource } from "./sequences.ts"
 /** What one pass forward and back learns from. */
 export interface TrainingBatch extends Rows {
   readonly negatives: Negatives | undefined;
+  /** Windows that a gradient flows back through, at most. @default {all of a row} */
+  readonly backWindows?: number | undefined;
 }
 
 /** How batches are made; all that a batch depends on, but for its number. */
