@@ -8,6 +8,15 @@ export * from "./cross_entropy";
 export * from "./fill";
 export * from "./gather";
 export * from "./heap";
+export { infiniAttentionRead, infiniAttentionWrite } from "./infini_attention";
+export {
+  infiniBackMemories,
+  infiniBackNormalizers,
+  infiniBackRest,
+  infiniBackRows,
+} from "./infini_attention_backward";
+export { infiniWrite } from "./infini_write";
+export { infiniRoom } from "./infini_work";
 export { landmarkAttention } from "./landmark_attention";
 export { landmarkAttentionBackward } from "./landmark_attention_backward";
 export { packLandmark } from "./landmark_pack";
@@ -15,7 +24,7 @@ export { landmarkRoom } from "./landmark_room";
 export { landmarkAttentionRows } from "./landmark_rows";
 export * from "./landmark_scores";
 export { addLandmarkGradients } from "./landmark_sums";
-export * from "./matmul";
+export { matmul, matmulScratch } from "./matmul";
 export * from "./mean_rows";
 export { memoryAttention } from "./memory_attention";
 export * from "./rms_norm";

@@ -170,7 +170,7 @@ function gather(from: usize, stride: u32, count: u32, bytes: u32, to: usize): vo
 }
 
 /** Rows of a by one panel, in tiles as even as can be: 8 rows are 4 + 4, not 6 + 2. */
-function multiplyPanel(
+export function multiplyPanel(
   a: usize,
   aRow: u32,
   aStep: u32,
@@ -192,7 +192,7 @@ function multiplyPanel(
 }
 
 /** Up to eight columns of b to panel [k, 8]; the columns past the last one are zero. */
-function pack(
+export function pack(
   b: usize,
   bStep: u32,
   bColumn: u32,

@@ -1,6 +1,29 @@
 import type { Device, InfiniUpdate, Tensor } from "../../src/device/device.ts";
-import { reference } from "../devices.ts";
+import { reference, testLikeReference } from "../devices.ts";
 import { assertGradients } from "../finite_differences.ts";
+import { boundOf, INFINI_CASES, infiniInputs } from "./infini_cases.ts";
+
+for (const testCase of INFINI_CASES) {
+  const { B, T, H, G, D, name, segments, options } = testCase;
+  testLikeReference(`infiniAttentionBackward() ${name}`, (stage) => {
+    const { device, use, input, output } = stage;
+    const { q, k, v, local, gate, segments: list, initial, before } = infiniInputs(testCase, stage);
+    const given = [q, k, v, local, gate, list, initial, before] as const;
+    const out = use(device.tensor(q.shape));
+    const memories = use(device.tensor([B, segments[0].length, G, D, D + 1]));
+    device.infiniAttention(...given, out, memories, options);
+    const [dOut, dAfter] = [input([B, T, H, D]), input([B, G, D, D + 1])];
+    device.infiniAttentionBackward(...given, memories, dOut, dAfter, {
+      q: output("dQ", [B, T, H, D]),
+      k: output("dK", [B, T, G, D]),
+      v: output("dV", [B, T, G, D]),
+      local: output("dLocal", [B, T, H, D]),
+      gate: output("dGate", [H]),
+      initial: output("dInitial", [G, D, D + 1]),
+      before: output("dBefore", [B, G, D, D + 1]),
+    }, options);
+  }, boundOf(testCase));
+}
 
 /** Two documents, one after a memory; a segment without tokens; padding; one that reads nothing. */
 const SEGMENTS = [

@@ -2,7 +2,9 @@
 
 import type { InfiniOptions, InfiniUpdate, Tensor } from "../../src/device/device.ts";
 import { FROM_INITIAL, READS_NOTHING } from "../../src/device/infini.ts";
+import type { Tolerance } from "../close.ts";
 import type { Random } from "../random.ts";
+import type { Stage } from "../stage.ts";
 
 /** Lengths of the axes, and what tokens are which segment's. */
 export interface InfiniCase {
@@ -50,6 +52,11 @@ const IRREGULAR: InfiniCase["segments"] = [
   [[0, 0, FROM_INITIAL], [0, 17, READS_NOTHING], [17, 30, FROM_INITIAL], [30, 33, 0], [0, 0, 0]],
 ];
 
+const LONG: InfiniCase["segments"] = [
+  [[0, 100, 0], [100, 396, 0], [397, 400, FROM_INITIAL]],
+  [[0, 97, FROM_INITIAL + READS_NOTHING], [97, 193, 0], [193, 400, 0]],
+];
+
 /** Shapes at, below and above what kernels take at once, in both updates. */
 export const INFINI_CASES: readonly InfiniCase[] = (["linear", "delta"] as const).flatMap(
   (update: InfiniUpdate) => {
@@ -63,6 +70,9 @@ export const INFINI_CASES: readonly InfiniCase[] = (["linear", "delta"] as const
       { name: "a wide head", B: 1, T: 37, H: 2, G: 1, D: 68, segments: one(37, 19), options },
       { name: "odd widths", B: 2, T: 43, H: 2, G: 2, D: 7, segments: IRREGULAR, options },
       { name: "long segments", B: 1, T: 700, H: 2, G: 1, D: 8, segments: one(700, 500), options },
+      // Enough for two threads; of one memory they get half the columns each.
+      { name: "many tokens", B: 1, T: 1000, H: 3, G: 1, D: 68, segments: one(1000, 420), options },
+      { name: "four memories", B: 2, T: 400, H: 4, G: 2, D: 64, segments: LONG, options },
       {
         name: "divisors held",
         ...{ B: 2, T: 43, H: 2, G: 1, D: 5, segments: IRREGULAR },
@@ -72,3 +82,29 @@ export const INFINI_CASES: readonly InfiniCase[] = (["linear", "delta"] as const
     return cases.map((each) => ({ ...each, name: `${update}, ${each.name}` }));
   },
 );
+
+/** The same inputs on every device. */
+export function infiniInputs(
+  { B, T, H, G, D, segments }: InfiniCase,
+  { input, indices, random }: Stage,
+): InfiniInputs {
+  const S = segments[0].length;
+  return {
+    q: input([B, T, H, D]),
+    k: input([B, T, G, D]),
+    v: input([B, T, G, D]),
+    local: input([B, T, H, D]),
+    gate: input([H]),
+    segments: indices([B, S, 3], segments.flat(2)),
+    initial: input([G, D, D + 1], writtenMemory(random, G, D)),
+    before: input([B, G, D, D + 1], writtenMemory(random, B * G, D)),
+  };
+}
+
+/**
+ * Memories are sums over all tokens: each addition rounds a sum of some √T off by 1e-7 of it, and
+ * √T of these do not cancel.
+ */
+export function boundOf({ T }: { T: number }): Tolerance {
+  return { atol: 2e-5 + 1e-7 * T, rtol: 2e-5 };
+}

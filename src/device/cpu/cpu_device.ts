@@ -1,6 +1,5 @@
 import type { Device, Tensor } from "../device.ts";
 import { DeviceError } from "../device_error.ts";
-import { infiniMissing } from "../infini_missing.ts";
 import { windowMissing } from "../window_missing.ts";
 import { adamW } from "./adam_w.ts";
 import { add } from "./add.ts";
@@ -17,6 +16,7 @@ import { crossEntropy, crossEntropyBackward } from "./cross_entropy.ts";
 import { copy, fill } from "./fill.ts";
 import { gather, gatherBackward } from "./gather.ts";
 import type { Host } from "./host.ts";
+import { infiniAttention, infiniAttentionBackward, infiniRead, infiniWrite } from "./infini.ts";
 import { availableBuilds, type Build, compileKernels, threadsAvailable } from "./kernels.ts";
 import { blocks, landmarkAttention, landmarkAttentionBackward } from "./landmark_attention.ts";
 import { matmul } from "./matmul.ts";
@@ -143,8 +143,11 @@ function cpuDevice(
     chooseBlocks: on(chooseBlocks),
     placeBlocks: on(placeBlocks),
     memoryAttention: on(memoryAttention),
-    ...infiniMissing("CPU"),
     ...windowMissing("CPU"),
+    infiniAttention: on(infiniAttention),
+    infiniAttentionBackward: on(infiniAttentionBackward),
+    infiniRead: on(infiniRead),
+    infiniWrite: on(infiniWrite),
     [Symbol.dispose]: () => host[Symbol.dispose](),
   };
 }
