@@ -26,6 +26,8 @@ export interface InfiniConfig {
   readonly update: "linear" | "delta";
   /** Whether a text begins from a memory that was learnt (`learned_start`). */
   readonly learnedStart: boolean;
+  /** What σ(gate) is the share of in the file: the memory's here, the local one's in some (`gate`). */
+  readonly gate: "memory" | "local";
 }
 
 /** Transformer-XL (`xl`). */
@@ -149,6 +151,7 @@ function readInfini(fields: Fields, { contextLength }: Surroundings): InfiniConf
     segment: fields.integer("segment", { min: 1, max: Math.min(contextLength, MOST_TOKENS) }),
     update: oneOf(fields, "update", ["linear", "delta"], "delta"),
     learnedStart: flag(fields, "learned_start"),
+    gate: oneOf(fields, "gate", ["memory", "local"], "memory"),
   };
 }
 
@@ -212,6 +215,7 @@ export function attentionJson(config: AttentionConfig): Record<string, unknown> 
         segment: infini.segment,
         update: infini.update,
         learned_start: infini.learnedStart,
+        gate: infini.gate,
       },
     }),
     ...(xl && {

@@ -11,7 +11,7 @@ import {
 } from "../../src/model/checkpoint/checkpoint.ts";
 import { CheckpointError } from "../../src/model/checkpoint/checkpoint_error.ts";
 import { type HostTensor, writeSafetensors } from "../../src/model/checkpoint/safetensors.ts";
-import { type ModelConfig, parseConfig } from "../../src/model/config.ts";
+import { formatConfig, type ModelConfig, parseConfig } from "../../src/model/config.ts";
 import { ConfigError } from "../../src/model/config_error.ts";
 import { parameterShapes } from "../../src/model/parameters.ts";
 import { randomFrom } from "../random.ts";
@@ -66,6 +66,33 @@ Deno.test("loadCheckpoint() reads the tiny model", async () => {
   const { shape, data } = weights.get("model.layers.0.input_layernorm.weight")!;
   deepEqual(shape, [256]);
   equal(data.every((x) => x > 0 && x < 10), true);
+});
+
+Deno.test("loadCheckpoint() turns the gates of other implementations into ours", async () => {
+  const infini = { segment: 64 };
+  const model = await smallModel({ landmark: undefined, infini });
+  const files = memoryFiles();
+  await saveCheckpoint(files, "m", model);
+  const gate = (layer: number): string => `model.layers.${layer}.self_attn.memory_gate`;
+  const weights = new Map<string, HostTensor>(model.weights);
+  for (const layer of [0, 1]) {
+    const { data } = model.weights.get(gate(layer))!;
+    weights.delete(gate(layer));
+    // Another name, another shape, and the share of the local attention instead of the memory's.
+    weights.set(`model.layers.${layer}.self_attn.gate`, {
+      shape: [1, data.length, 1, 1],
+      data: data.map((beta) => -beta),
+    });
+  }
+  await files.replace("m/model.safetensors", (file) => writeSafetensors(file, weights));
+  const json = JSON.parse(formatConfig(model.config));
+  const text = JSON.stringify({ ...json, infini: { ...infini, gate: "local" } });
+  await writeText(files, "m/config.json", text);
+  const read = await loadCheckpoint(files, "m");
+  deepEqual(read.config, model.config);
+  for (const layer of [0, 1]) {
+    deepEqual(read.weights.get(gate(layer)), model.weights.get(gate(layer)));
+  }
 });
 
 Deno.test("saveCheckpoint() writes the same numbers as F32 and F16, and the same bytes", async () => {

@@ -198,8 +198,12 @@ Deno.test("parseConfig() reads what layers look back with", () => {
   for (const text of texts) {
     deepEqual(parseConfig(formatConfig(parseConfig(text))), parseConfig(text));
   }
-  deepEqual(parseConfig(texts[0]).infini, { segment: 128, update: "linear", learnedStart: true });
-  deepEqual(parseConfig(texts[1]).infini, { segment: 128, update: "delta", learnedStart: false });
+  deepEqual(parseConfig(texts[0]).infini, {
+    ...{ segment: 128, update: "linear", learnedStart: true, gate: "memory" },
+  });
+  deepEqual(parseConfig(texts[1]).infini, {
+    ...{ segment: 128, update: "delta", learnedStart: false, gate: "memory" },
+  });
   deepEqual(parseConfig(texts[2]).xl, {
     ...{ window: 128, cache: 128, clamp: 256 },
     ...{ positions: "relative", sameLength: false },

@@ -1,7 +1,7 @@
 import type { InfiniGradients, InfiniOptions, Tensor } from "../device.ts";
 import { checkInfini, checkSegments, type InfiniShape } from "../infini.ts";
 import { type Host, launch } from "./host.ts";
-import { type InfiniCall, type InfiniJob, productsOf, runInfini } from "./infini_job.ts";
+import { type InfiniCall, productsOf, runInfini } from "./infini_job.ts";
 
 /** Segments are written, then read; asm/infini_attention.ts. */
 export function infiniAttention(

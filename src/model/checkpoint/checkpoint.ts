@@ -2,6 +2,7 @@
  * Model folders as the Hugging Face ecosystem has them: `config.json` beside `model.safetensors`,
  * or beside the shards that a `model.safetensors.index.json` names.
  */
+import { GATE } from "../../attention/infini_plan.ts";
 import {
   type Files,
   isFile,
@@ -36,6 +37,8 @@ export interface Checkpoint extends Disposable {
   read(name: string): Promise<HostTensor<Float32Array>>;
 }
 
+/** What Llama models of another implementation of Infini-attention call their gates. */
+const OTHER_GATE = /\.self_attn\.gate$/;
 const CONFIG = "config.json";
 const WEIGHTS = "model.safetensors";
 /** A configuration is short; what is longer is another file. */
@@ -67,15 +70,21 @@ export async function openCheckpoint(files: Files, folder: string): Promise<Chec
     checkAgainst(config, joinPath(folder, WEIGHTS), stored);
     const sizes = await Promise.all(open.map((file) => file.size()));
     return {
-      config,
+      config: withOwnGates(config),
       sizeBytes: sizes.reduce((a, b) => a + b, 0),
-      read: (name) => readWeight(stored, name),
+      read: (name) => readParameter(config, stored, name),
       [Symbol.dispose]: close,
     };
   } catch (error) {
     close();
     throw error;
   }
+}
+
+/** The configuration of the weights as they are read. */
+function withOwnGates(config: ModelConfig): ModelConfig {
+  const { infini } = config;
+  return infini ? { ...config, infini: { ...infini, gate: "memory" } } : config;
 }
 
 async function weightFiles(files: Files, folder: string): Promise<string[]> {
@@ -90,15 +99,31 @@ async function index(open: readonly RandomAccessFile[]): Promise<Map<string, Sto
   for (const file of open) {
     const { entries } = await readHeader(file);
     for (const entry of entries.values()) {
-      const other = stored.get(entry.name);
+      const name = entry.name.replace(OTHER_GATE, `.self_attn.${GATE}`);
+      const other = stored.get(name);
       if (other) {
         const problem = `it must be in one file only: it is in "${other.file.path}" too`;
         throw new CheckpointError(file.path, entry.name, problem);
       }
-      stored.set(entry.name, { file, entry });
+      stored.set(name, { file, entry });
     }
   }
   return stored;
+}
+
+/** Gates that are the local attention's share are turned into the memory's: σ(−β) = 1 − σ(β). */
+async function readParameter(
+  { infini }: ModelConfig,
+  stored: ReadonlyMap<string, Stored>,
+  name: string,
+): Promise<HostTensor<Float32Array>> {
+  const weight = await readWeight(stored, name);
+  if (!name.endsWith(`.${GATE}`)) return weight;
+  const { data } = weight;
+  return {
+    shape: [data.length],
+    data: infini?.gate === "local" ? data.map((beta) => -beta) : data,
+  };
 }
 
 /** Older Llama files carry this table; the configuration says the same. */
@@ -125,7 +150,11 @@ function checkAgainst(
       const problem = `${CONFIG} must have a place for it: the model has no such parameter`;
       throw new CheckpointError(file.path, name, problem);
     }
-    if (expected.join() !== entry.shape.join()) {
+    // The other implementation keeps a gate of each head as [1, H, 1, 1].
+    const shape = OTHER_GATE.test(entry.name)
+      ? [entry.shape.reduce((size, length) => size * length, 1)]
+      : entry.shape;
+    if (expected.join() !== shape.join()) {
       const problem = `its shape must be [${expected.join(", ")}] by ${CONFIG}`;
       const actual = `current value is [${entry.shape.join(", ")}]`;
       throw new CheckpointError(file.path, name, `${problem}: ${actual}`);
