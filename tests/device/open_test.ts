@@ -1,30 +1,13 @@
 import { equal, ok, rejects } from "node:assert/strict";
 import { isSoftware, requestAdapter } from "../../src/device/gpu/adapter.ts";
 import { type DeviceName, openDevice } from "../../src/device/open.ts";
+import { accidentGpu } from "./accidents.ts";
 
 /** A WebGPU without adapters. */
 const NO_GPU = { requestAdapter: () => Promise.resolve(null) } as unknown as GPU;
 
 const adapter = await requestAdapter({});
 const hasHardware = adapter !== undefined && !isSoftware(adapter);
-
-/** A WebGPU whose adapter is the engine's, with another description or fewer limits. */
-function changed(
-  info: Partial<Record<keyof GPUAdapterInfo | "isFallbackAdapter", unknown>>,
-  limits: Partial<Record<keyof GPUSupportedLimits, number>> = {},
-): GPU {
-  const own = adapter!;
-  const like = {
-    info: { description: "", vendor: "", architecture: "", device: "", ...info },
-    features: own.features,
-    limits: new Proxy(own.limits, {
-      get: (target, name) =>
-        limits[name as keyof GPUSupportedLimits] ?? target[name as keyof GPUSupportedLimits],
-    }),
-    requestDevice: (options: GPUDeviceDescriptor) => own.requestDevice(options),
-  };
-  return { requestAdapter: () => Promise.resolve(like) } as unknown as GPU;
-}
 
 for (const device of ["cpu", "reference"] as const) {
   Deno.test(`openDevice() opens ${device}`, async () => {
@@ -55,9 +38,9 @@ Deno.test({
         [{ description: "a GPU", isFallbackAdapter: true }, "cpu"],
       ] as const
     ) {
-      using opened = await openDevice({ gpu: changed(info) });
+      using opened = await openDevice({ gpu: accidentGpu(adapter!, { info }) });
       equal(opened.info.kind, kind, JSON.stringify(info));
-      using named = await openDevice({ device: "gpu", gpu: changed(info) });
+      using named = await openDevice({ device: "gpu", gpu: accidentGpu(adapter!, { info }) });
       equal(named.info.kind, "gpu");
     }
   },
@@ -67,14 +50,17 @@ Deno.test({
   name: "openDevice() does without a GPU that is too small, and says so when it was named",
   ignore: adapter === undefined,
   fn: async () => {
-    const gpu = changed({ description: "a GPU" }, { maxStorageBuffersPerShaderStage: 4 });
-    using opened = await openDevice({ gpu });
-    equal(opened.info.kind, "cpu");
-    await rejects(openDevice({ device: "gpu", gpu }), {
-      name: "DeviceError",
-      message:
-        /^Cannot open the GPU as its maxStorageBuffersPerShaderStage must be at least \d+: current value is 4$/,
-    });
+    for (const limit of ["maxStorageBuffersPerShaderStage", "maxComputeWorkgroupStorageSize"]) {
+      const gpu = accidentGpu(adapter!, { info: { description: "a GPU" }, limits: { [limit]: 4 } });
+      using opened = await openDevice({ gpu });
+      equal(opened.info.kind, "cpu");
+      await rejects(openDevice({ device: "gpu", gpu }), {
+        name: "DeviceError",
+        message: new RegExp(
+          `^Cannot open the GPU as its ${limit} must be at least \\d+: current value is 4$`,
+        ),
+      });
+    }
   },
 });
 

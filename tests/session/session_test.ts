@@ -1,49 +1,12 @@
 import { deepEqual, equal, notEqual, ok, rejects, throws } from "node:assert/strict";
-import { type Cairn, open, type OpenOptions } from "../../src/cairn.ts";
-import type { Device } from "../../src/device/device.ts";
-import type { GenerateOptions } from "../../src/session/generation.ts";
 import { writeText } from "../../src/io/files.ts";
 import { memoryFiles } from "../../src/io/memory_files.ts";
-import { saveCheckpoint } from "../../src/model/checkpoint/checkpoint.ts";
-import { type ModelConfig, parseConfig } from "../../src/model/config.ts";
-import { parameterShapes } from "../../src/model/parameters.ts";
+import { parseConfig } from "../../src/model/config.ts";
 import { ReadError } from "../../src/session/read_error.ts";
-import type { Session } from "../../src/session/session.ts";
 import { assertClose, EXACT } from "../close.ts";
 import { testOnEach } from "../devices.ts";
 import { CONFIG } from "../memory/small_model.ts";
-import { randomFrom } from "../random.ts";
-
-const SEED = 41;
-const TEXT = "A cairn is a pile of stones that marks a path. Élan, 多, and a 🪨 too; ".repeat(3);
-
-/** A model folder with random weights, opened on a device. */
-async function openSmall(
-  device: Device,
-  { config = CONFIG, ...options }: OpenOptions & { config?: ModelConfig } = {},
-): Promise<Cairn> {
-  const random = randomFrom(SEED);
-  const weights = new Map(
-    [...parameterShapes(config)].map(([name, shape]) => {
-      const size = shape.reduce((a, b) => a * b, 1);
-      const numbers = random.normal(size, shape.length === 1 ? 0.2 : 1.2 / Math.sqrt(shape[1]));
-      const data = Float32Array.from(numbers, (x) => shape.length === 1 ? 1 + x : x);
-      return [name, { shape, data }];
-    }),
-  );
-  const files = memoryFiles();
-  await saveCheckpoint(files, "model", { config, weights });
-  return await open("model", { files, device, ...options });
-}
-
-async function answer(session: Session, prompt: string, options: GenerateOptions = {}) {
-  const pieces = await Array.fromAsync(session.generate(prompt, { maxTokens: 12, ...options }));
-  return {
-    text: pieces.map(({ text }) => text).join(""),
-    ids: pieces.flatMap(({ ids }) => [...ids]),
-    pieces,
-  };
-}
+import { answer, openSmall, TEXT } from "./small_cairn.ts";
 
 function streamOf<T>(...parts: T[]): ReadableStream<T> {
   return ReadableStream.from(parts);

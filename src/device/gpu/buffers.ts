@@ -20,6 +20,8 @@ export interface PooledBuffer {
 export interface BufferPool extends Disposable {
   /** Bytes of the buffers in use. */
   readonly bytes: number;
+  /** The same, and of those kept for later. */
+  readonly total: number;
   /** At least so many bytes; `idle` asks for one that no command of batch `batch` uses. */
   take(bytes: number, options?: { idle: number }): PooledBuffer;
   give(buffer: PooledBuffer): void;
@@ -33,9 +35,14 @@ const USAGE = 0x80 | 0x04 | 0x08; // STORAGE | COPY_SRC | COPY_DST
 /**
  * An empty pool; no buffer is larger than `most` bytes.
  *
+ * @param create Makes a buffer.
  * @param batch The batch of commands that was not sent yet: what it uses must not be let go.
  */
-export function bufferPool(device: GPUDevice, most: number, batch: () => number): BufferPool {
+export function bufferPool(
+  create: (descriptor: GPUBufferDescriptor) => GPUBuffer,
+  most: number,
+  batch: () => number,
+): BufferPool {
   const kept = new Map<number, PooledBuffer[]>();
   let [nextId, bytes, keptBytes, peak] = [0, 0, 0, 0];
 
@@ -64,19 +71,23 @@ export function bufferPool(device: GPUDevice, most: number, batch: () => number)
     get bytes() {
       return bytes;
     },
+    get total() {
+      return bytes + keptBytes;
+    },
     take(wanted, options) {
       const size = Math.min(sizeClass(wanted), most);
       const found = find(size, options?.idle);
-      if (found) keptBytes -= size;
-      bytes += size;
-      peak = Math.max(peak, bytes);
-      return found ?? {
+      const taken = found ?? {
         id: nextId++,
-        buffer: device.createBuffer({ size, usage: USAGE }),
+        buffer: create({ size, usage: USAGE }),
         bytes: size,
         lastUse: -1,
         fresh: true,
       };
+      if (found) keptBytes -= size;
+      bytes += size;
+      peak = Math.max(peak, bytes);
+      return taken;
     },
     give(buffer) {
       bytes -= buffer.bytes;

@@ -8,6 +8,7 @@ import type { PooledBuffer } from "./buffers.ts";
 import type { Param } from "./host.ts";
 import type { Pipeline } from "./kernel.ts";
 import type { Profiler } from "./profiler.ts";
+import type { Watch } from "./watch.ts";
 
 /** Bytes of a kernel's parameters, and the step between them that every device can bind at. */
 export const PARAM_BYTES = 256;
@@ -36,13 +37,13 @@ export interface Commands {
   flush(): void;
 }
 
-/** Commands for a device's queue. `check` throws if the device cannot work any more. */
+/** Commands for a device's queue. */
 export function createCommands(
   device: GPUDevice,
-  check: () => void,
+  { check, buffer: createBuffer }: Watch,
   profiler: Profiler | undefined,
 ): Commands {
-  const ring = device.createBuffer({
+  const ring = createBuffer({
     label: "params",
     size: BATCH * PARAM_BYTES,
     usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
@@ -139,7 +140,7 @@ export function createCommands(
     async read(from, at, bytes) {
       check();
       const size = Math.ceil(bytes / 4) * 4;
-      const staging = device.createBuffer({
+      const staging = createBuffer({
         label: "read",
         size: Math.max(4, size),
         usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
@@ -156,6 +157,8 @@ export function createCommands(
         check();
         return staging.getMappedRange().slice(0, bytes);
       } catch (cause) {
+        // What is behind it is told beside it.
+        await new Promise((resolve) => setTimeout(resolve));
         check();
         throw new DeviceError(`Cannot read from the GPU: ${cause}`, { cause });
       } finally {

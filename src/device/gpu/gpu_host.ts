@@ -1,7 +1,6 @@
 /** The host behind the launchers: tensors in pooled buffers, kernels in the order of the calls. */
 
 import { type DType, type Numbers, sizeOf, type Tensor } from "../device.ts";
-import { DeviceError } from "../device_error.ts";
 import { shapeText } from "../shapes.ts";
 import type { OpenAdapter } from "./adapter.ts";
 import { type BufferPool, bufferPool } from "./buffers.ts";
@@ -11,6 +10,7 @@ import type { GpuHost, Launch } from "./host.ts";
 import { type Kernel, pipelineCache } from "./kernel.ts";
 import { createProfiler, type Profiler } from "./profiler.ts";
 import { write } from "./transfer.ts";
+import { watch } from "./watch.ts";
 
 /** A host with what only the device itself uses. */
 export interface WholeHost extends GpuHost, Disposable {
@@ -26,10 +26,10 @@ export interface WholeHost extends GpuHost, Disposable {
 /** A host on an open adapter. */
 export function createGpuHost(open: OpenAdapter, profile: boolean): WholeHost {
   const { device, limits, features } = open;
-  const { check, close } = watch(open);
+  const guard = watch(device, open.name, () => buffers.total);
   const profiler = profile && features.timestamps ? createProfiler(device) : undefined;
-  const commands = createCommands(device, check, profiler);
-  const buffers = bufferPool(device, limits.tensorBytes, () => commands.batch);
+  const buffers = bufferPool(guard.buffer, limits.tensorBytes, () => commands.batch);
+  const commands = createCommands(device, guard, profiler);
   const ready = pipelineCache(device, PARAM_BYTES);
   const parts: Parts = { buffers, commands, limit: limits.tensorBytes };
   const inside = (tensor: Tensor): GpuTensor => owned(host, tensor);
@@ -43,7 +43,7 @@ export function createGpuHost(open: OpenAdapter, profile: boolean): WholeHost {
       return buffers.bytes;
     },
     tensor(shape, options = {}) {
-      check();
+      guard.check();
       return makeTensor(host, parts, shape, options);
     },
     inside,
@@ -81,39 +81,12 @@ export function createGpuHost(open: OpenAdapter, profile: boolean): WholeHost {
       touched(target);
     },
     [Symbol.dispose]() {
-      close();
+      guard.close();
       buffers[Symbol.dispose]();
       device.destroy();
     },
   };
   return host;
-}
-
-/** Keeps what went wrong, to be thrown by the next call: errors of a GPU come late. */
-function watch({ device, name }: OpenAdapter): { check: () => void; close: () => void } {
-  let problem: string | undefined;
-  let open = true;
-  device.addEventListener("uncapturederror", (event) => {
-    event.preventDefault();
-    const { error } = event as GPUUncapturedErrorEvent;
-    const short = error.constructor.name === "GPUOutOfMemoryError";
-    problem ??= short
-      ? `Cannot go on as ${name} is out of memory: ${error.message}`
-      : `Cannot go on as ${name} refused a command: ${error.message}`;
-  });
-  device.lost.then(({ reason, message }) => {
-    if (!open) return;
-    problem ??=
-      `Cannot go on as the device ${name} was lost (${reason || "unknown"}): ${message}. ` +
-      "All that it held is gone: open it again, and restore sessions from their last snapshots";
-  });
-  return {
-    check() {
-      if (!open) throw new DeviceError(`Cannot use ${name} as it was closed`);
-      if (problem !== undefined) throw new DeviceError(problem);
-    },
-    close: () => void (open = false),
-  };
 }
 
 interface Parts {

@@ -5,12 +5,20 @@ import type {
   LandmarkAttentionOptions,
   Tensor,
 } from "../device.ts";
+import { DeviceError } from "../device_error.ts";
 import { matchShapes } from "../shapes.ts";
 import { add } from "./add.ts";
 import { checkBlocks } from "./blocks.ts";
 import type { GpuHost } from "./host.ts";
 import { checkIndices } from "./host_check.ts";
-import { backSlice, type Job, type Keys, slicesOf, sumLists } from "./landmark_gradient.ts";
+import {
+  backSlice,
+  GRADIENT_BYTES,
+  type Job,
+  type Keys,
+  slicesOf,
+  sumLists,
+} from "./landmark_gradient.ts";
 
 const INPUTS = { q: "f32 B T H D", k: "f32 B S G D", v: "f32 B S G D" } as const;
 const OUTPUTS = { out: "f32 B T H D", top: "f32 B T H" } as const;
@@ -35,6 +43,7 @@ export function landmarkAttentionBackward(
     { ...INPUTS, ...OUTPUTS, dOut: INPUTS.q, dQ: INPUTS.q, dK: INPUTS.k, dV: INPUTS.v },
     { q, k, v, out, top, dOut, dQ, dK, dV },
   );
+  checkRoom(host, operation);
   const plan = checkBlocks(operation, host, blocks, shape);
   const pool = checkForeign(host, operation, foreign, gradients.foreign, shape);
   const job: Job = {
@@ -44,6 +53,15 @@ export function landmarkAttentionBackward(
   const own = { k, v, dK, dV };
   if (host.shares(dK, dV)) return apart(host, dV, (dV) => back(host, job, { ...own, dV }, pool));
   back(host, job, own, pool);
+}
+
+/** An adapter may have too little workgroup memory for tiles, and can still do all the rest. */
+function checkRoom({ limits: { workgroupBytes } }: GpuHost, operation: string): void {
+  if (workgroupBytes >= GRADIENT_BYTES) return;
+  throw new DeviceError(
+    `Cannot run ${operation} as the adapter's maxComputeWorkgroupStorageSize must be at least ` +
+      `${GRADIENT_BYTES}: current value is ${workgroupBytes}`,
+  );
 }
 
 /** Adds all gradients, of tensors in buffers of their own. */

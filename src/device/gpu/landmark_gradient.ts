@@ -60,6 +60,8 @@ export interface Slice {
 
 /** Queries, or keys, in a tile. */
 const TILE = 64;
+/** Workgroup memory that the tiles take, of wgsl/landmark_gradient_product.wgsl. */
+export const GRADIENT_BYTES = 16 * (2 * TILE * 5 + TILE * (TILE / 4 + 1) + 16 * 16);
 /** Columns of D that a workgroup makes; the one that walks over keys has room for twice as many. */
 const COLUMNS = 64;
 /** Queries that a workgroup prepares. */
