@@ -1,5 +1,5 @@
 import type { Numbers } from "../device/device.ts";
-import type { BlockStore, StoredPieces, StoreParts } from "../memory/block_store.ts";
+import type { BlockStore, NewBlock, StoreParts } from "../memory/block_store.ts";
 import type { SealedBlocks } from "../memory/block_view.ts";
 import { SnapshotError } from "../memory/memory_error.ts";
 import { type MemoryDefaults, type MemoryOptions, planMemory } from "../memory/options.ts";
@@ -98,7 +98,7 @@ async function readBatch(
     keys.set(layer, await nextNumbers(records, like, about.numberBytes));
   }
   const numbers: number[] = [];
-  const pieces: StoredPieces[] = [];
+  const blocks: NewBlock[] = [];
   for (let i = 0; i < count; i++) {
     const kept = keptPieces(plan, first + i, about.blocks);
     const bytes = await nextRecord(records, 4 + kept.length * plan.pieceBytes);
@@ -108,11 +108,11 @@ async function readBatch(
       const at = 4 + j * plan.pieceBytes;
       block[piece] = bytes.subarray(at, at + plan.pieceBytes);
     });
-    pieces.push(block);
+    blocks.push({ pieces: block });
   }
   return {
     numbers,
-    pieces,
+    blocks,
     writeLandmarks(i, slot) {
       for (const [layer, all] of keys) {
         landmarks.write(layer, slot, all.slice(i * width, (i + 1) * width));

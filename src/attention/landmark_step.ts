@@ -62,7 +62,7 @@ export function beginStep(parts: StateParts, frame: Frame, count: number, ties: 
     async attend(ops, layer, input) {
       const [q, k, v] = [input.q(), input.k(), input.v()];
       check();
-      const out = ops.input(q.shape);
+      const out = ops.input(q.shape, { zero: false });
       using looking = look(parts, frame, tokens, { layer, choice: plan.choose[purpose], q, out });
       append(parts, frame, tokens, { layer, k, v });
       if (view.list.length === 0) {
@@ -106,7 +106,7 @@ export function beginStep(parts: StateParts, frame: Frame, count: number, ties: 
 async function seal(parts: StateParts, frame: Frame): Promise<void> {
   const { view, section } = parts;
   const { chunk, blockSize } = frame.plan;
-  using blocks = await sealSection(view.store, section, frame);
+  using blocks = sealSection(view.store, section, frame);
   const first = parts.sealed / blockSize;
   const numbers = Array.from({ length: chunk / blockSize }, (_, i) => first + i);
   await view.append({ ...blocks, numbers });
@@ -179,11 +179,12 @@ function look(
 ): Looking & Disposable {
   const { heads, headDim } = plan.heads;
   using stack = new DisposableStack();
-  const turned = stack.use(device.tensor(q.shape));
+  const turned = stack.use(device.tensor(q.shape, { zero: false }));
   device.rope(q, positions, rotations, turned);
   let queries = device.reshape(turned, [count, 1, heads, headDim]);
   if (view.list.length > 0) {
-    const wide = stack.use(device.tensor([sizeOf(rows.shape), heads, headDim]));
+    const shape = [sizeOf(rows.shape), heads, headDim];
+    const wide = stack.use(device.tensor(shape, { zero: false }));
     device.gather(q, rows, wide);
     device.rope(wide, slots, rotations, wide);
     queries = device.reshape(wide, [count, plan.topBlocks + 1, heads, headDim]);

@@ -8,6 +8,16 @@ import type {
   WindowOptions,
 } from "./device.ts";
 
+/** Options of {@linkcode Ops.input}. */
+export interface InputOptions {
+  /** @default {"f32"} */
+  dtype?: "f32" | "i32";
+  /** @default {zeros} */
+  data?: Numbers;
+  /** `false` where every number is written before it is read. @default {true} */
+  zero?: boolean;
+}
+
 /**
  * The operations as models are written in them: each makes its own result.
  *
@@ -18,7 +28,7 @@ export interface Ops extends Disposable {
   /** Where they run. */
   readonly device: Device;
   /** A tensor that lives as long as these operations: ids, positions, targets. */
-  input(shape: readonly number[], options?: { dtype?: "f32" | "i32"; data?: Numbers }): Tensor;
+  input(shape: readonly number[], options?: InputOptions): Tensor;
   /** Runs `body` and frees what it made, but for its result (a tape needs all of it, and frees nothing). */
   scope(body: (ops: Ops) => Tensor | Promise<Tensor>): Promise<Tensor>;
   /** The same numbers under another shape. */
@@ -63,8 +73,9 @@ export interface InfiniInputs {
 /** Operations that only compute; everything they made is freed with them. */
 export function eagerOps(device: Device): Ops {
   const made: Tensor[] = [];
+  // Every operation overwrites its result.
   const make = (shape: readonly number[]): Tensor => {
-    const tensor = device.tensor(shape);
+    const tensor = device.tensor(shape, { zero: false });
     made.push(tensor);
     return tensor;
   };
@@ -157,11 +168,11 @@ export function attendWithMemory(
   const { device } = ops;
   const [B, S] = segments.shape;
   const [, G, D] = before.shape;
-  const out = ops.input(q.shape);
-  const memories = ops.input([B, S, G, D, D + 1]);
+  const out = ops.input(q.shape, { zero: false });
+  const memories = ops.input([B, S, G, D, D + 1], { zero: false });
   device.infiniAttention(q, k, v, local, gate, segments, initial, before, out, memories, options);
   const last = Int32Array.from({ length: B }, (_, b) => b * S + S - 1);
-  const after = ops.input(before.shape);
+  const after = ops.input(before.shape, { zero: false });
   const each = G * D * (D + 1);
   device.gather(
     device.reshape(memories, [B * S, each]),

@@ -1,6 +1,6 @@
 import type { BlockList, BlockTable, MissingPiece } from "../device/bookkeeping.ts";
 import type { Chosen, Device, DType, Tensor } from "../device/device.ts";
-import type { StoredPieces } from "./block_store.ts";
+import type { NewBlock } from "./block_store.ts";
 import type { MemoryPlan } from "./options.ts";
 import type { Tier } from "./tiers/tier.ts";
 
@@ -39,8 +39,10 @@ export interface ReadyRows extends Disposable {
 /** Where the device has the pieces that are read. */
 export interface BlockPool extends Disposable {
   readonly bytes: number;
+  /** Whether it holds all blocks, so that nobody waits for their bytes to reach the tiers. */
+  readonly isWhole: boolean;
   /** A block was stored. A pool that must hold all blocks says so if it cannot hold this one. */
-  admit(slot: number, pieces: StoredPieces): boolean;
+  admit(slot: number, block: NewBlock): Promise<boolean>;
   /** Brings what rows `first` … chose to the device: all of them, or as many as the pool holds. */
   ready(blocks: BlockOrder, layer: number, chosen: BlockChoices, first: number): Promise<ReadyRows>;
 }
@@ -66,7 +68,8 @@ export function cachePool(
   const load = loader(device, table, tiers, pool, staging);
   return {
     bytes,
-    admit: () => true,
+    isWhole: false,
+    admit: () => Promise.resolve(true),
     async ready({ list }, layer, choices, first) {
       const chosen = { ...choices, chosen: await choices.numbers() };
       const { rows, entries, slots, missing } = table.find(list, layer, chosen, first);

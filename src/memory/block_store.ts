@@ -1,6 +1,7 @@
 import type { BlockTable, Bookkeeping } from "../device/bookkeeping.ts";
-import type { Device } from "../device/device.ts";
+import type { Device, Tensor } from "../device/device.ts";
 import type { Files } from "../io/files.ts";
+import { type Arrivals, arrivals } from "./arrivals.ts";
 import { type BlockPool, cachePool } from "./block_pool.ts";
 import { type LandmarkKeys, landmarkKeys } from "./landmark_keys.ts";
 import { MemoryFullError } from "./memory_error.ts";
@@ -8,7 +9,7 @@ import type { MemoryPlan } from "./options.ts";
 import { residentPool } from "./resident_pool.ts";
 import { fileTier } from "./tiers/file_tier.ts";
 import { hostTier } from "./tiers/host_tier.ts";
-import type { Tier } from "./tiers/tier.ts";
+import { put, type Tier } from "./tiers/tier.ts";
 import { createTurns, type Turns } from "./turns.ts";
 
 /** What a store is made of, beside its plan. */
@@ -28,6 +29,14 @@ export interface StoreView {
 /** One block as it is stored: by piece, layer · G + head; `undefined` where nothing is kept. */
 export type StoredPieces = readonly (Uint8Array | undefined)[];
 
+/** A block that is to be stored. */
+export interface NewBlock {
+  /** Its bytes: of a block that comes from the device all pieces, after a while. */
+  readonly pieces: StoredPieces | Promise<readonly Uint8Array[]>;
+  /** The same on the device, if they lie there already: by layer, [G, 2, M, D]. */
+  readonly onDevice?: readonly Tensor[];
+}
+
 /**
  * The stored blocks that the forks of a session share. It holds what views hold, in tiers that
  * fill one after the other, and forgets whole blocks when all are full.
@@ -45,7 +54,7 @@ export interface BlockStore extends Disposable {
   /** Disposed with the store: what its views share beside it. */
   readonly lifetime: DisposableStack;
   /** Stores a block, held by nobody yet, and returns its slot. @throws {MemoryFullError} */
-  add(number: number, pieces: StoredPieces): Promise<number>;
+  add(number: number, block: NewBlock): Promise<number>;
   /** The pieces of a block, in one order for all its life. */
   pieces(slot: number): Promise<StoredPieces>;
   /** Frees what nobody holds of these blocks. */
@@ -69,6 +78,8 @@ export interface StoreUsage {
 
 /** The first tier fills first; the last one forgets. */
 const HOST = 0;
+/** Blocks whose bytes a device may owe while it reads on: some steps' worth. */
+const OWED = 32;
 
 /** An empty store. */
 export function blockStore(plan: MemoryPlan, parts: StoreParts): BlockStore {
@@ -88,7 +99,8 @@ export function blockStore(plan: MemoryPlan, parts: StoreParts): BlockStore {
   const landmarks = stack.use(landmarkKeys(device, plan));
   const views = new Set<StoreView>();
   const count = { demoted: 0, evicted: 0 };
-  const shelves: Shelves = { plan, table, tiers, views, count };
+  const owed = arrivals();
+  const shelves: Shelves = { plan, table, tiers, views, count, owed };
   const lifetime = stack.move();
   return {
     lifetime,
@@ -112,14 +124,15 @@ export function blockStore(plan: MemoryPlan, parts: StoreParts): BlockStore {
         evictedBlocks: count.evicted,
       };
     },
-    async add(number, pieces) {
-      const slot = await storeBlock(shelves, number, pieces);
+    async add(number, block) {
+      const slot = await storeBlock(shelves, number, block);
       try {
         landmarks.reserve(slot);
-        if (!pool.admit(slot, pieces)) {
+        if (!await pool.admit(slot, block)) {
           pool[Symbol.dispose]();
           pool = cachePool(device, plan, table, tiers);
         }
+        await owed.settle(pool.isWhole ? OWED : 0);
       } catch (error) {
         release(shelves, slot);
         throw error;
@@ -159,20 +172,28 @@ interface Shelves {
   readonly tiers: readonly Tier[];
   readonly views: ReadonlySet<StoreView>;
   readonly count: { demoted: number; evicted: number };
+  readonly owed: Arrivals;
 }
 
 async function storeBlock(
   shelves: Shelves,
   number: number,
-  pieces: StoredPieces,
+  { pieces }: NewBlock,
 ): Promise<number> {
-  const { table, tiers } = shelves;
-  const kept = [...pieces.keys()].filter((piece) => pieces[piece] !== undefined);
+  const { plan, table, tiers, owed } = shelves;
+  const all = Array.from({ length: plan.piecesPerBlock }, (_, piece) => piece);
+  const kept = pieces instanceof Promise ? all : all.filter((piece) => pieces[piece] !== undefined);
   await makeRoom(shelves, HOST, kept.length);
-  const places = await tiers[HOST].put(kept.map((piece) => pieces[piece]!));
+  const places = tiers[HOST].take(kept.length);
   const slot = table.take(number);
   kept.forEach((piece, i) => table.setPlace(slot, piece, places[i]));
   table.setTier(slot, HOST);
+  owed.expect(slot, pieces, (pieces) => {
+    // Some may have been removed since, with their places.
+    const still = storedPieces(shelves, slot);
+    const places = still.map((piece) => table.place(slot, piece));
+    return tiers[HOST].write(places, still.map((piece) => pieces[piece]!));
+  });
   return slot;
 }
 
@@ -192,10 +213,11 @@ async function makeRoom(shelves: Shelves, number: number, pieces: number): Promi
 
 async function demote(shelves: Shelves, slot: number, from: number): Promise<void> {
   const { table, tiers, count } = shelves;
+  await shelves.owed.settle(0);
   const pieces = storedPieces(shelves, slot);
   await makeRoom(shelves, from + 1, pieces.length);
   const old = pieces.map((piece) => table.place(slot, piece));
-  const places = await tiers[from + 1].put(await tiers[from].get(old));
+  const places = await put(tiers[from + 1], await tiers[from].get(old));
   tiers[from].delete(old);
   pieces.forEach((piece, i) => table.setPlace(slot, piece, places[i]));
   table.setTier(slot, from + 1);
@@ -223,7 +245,8 @@ function storedPieces({ plan, table }: Shelves, slot: number): number[] {
 }
 
 async function piecesOf(shelves: Shelves, slot: number): Promise<StoredPieces> {
-  const { plan, table, tiers } = shelves;
+  const { plan, table, tiers, owed } = shelves;
+  await owed.settle(0);
   const kept = storedPieces(shelves, slot);
   const bytes = await tiers[table.tier(slot)].get(kept.map((piece) => table.place(slot, piece)));
   const pieces = new Array<Uint8Array | undefined>(plan.piecesPerBlock).fill(undefined);
@@ -241,6 +264,7 @@ function remove({ table, tiers }: Shelves, slot: number, pieces: readonly number
 }
 
 function release(shelves: Shelves, slot: number): void {
+  shelves.owed.forget(slot);
   remove(shelves, slot, storedPieces(shelves, slot));
   shelves.table.release(slot);
 }

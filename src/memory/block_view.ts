@@ -1,13 +1,12 @@
 import type { BlockList } from "../device/bookkeeping.ts";
 import type { Device, Tensor } from "../device/device.ts";
-import type { BlockStore, StoredPieces, StoreView } from "./block_store.ts";
+import type { BlockStore, NewBlock, StoreView } from "./block_store.ts";
 
 /** Blocks that are ready to be stored. */
 export interface SealedBlocks {
   /** Of each block in the text, by time. */
   readonly numbers: readonly number[];
-  /** Of each block. */
-  readonly pieces: readonly StoredPieces[];
+  readonly blocks: readonly NewBlock[];
   /** Writes the landmark's key of block `i` to where `slot` keeps them, in every layer. */
   writeLandmarks(i: number, slot: number): void;
 }
@@ -78,12 +77,12 @@ export function blockView(store: BlockStore, list: BlockList = store.table.list(
 async function appendAll(
   store: BlockStore,
   list: BlockList,
-  { numbers, pieces, writeLandmarks }: SealedBlocks,
+  { numbers, blocks, writeLandmarks }: SealedBlocks,
 ): Promise<Iterable<number>> {
   const added = new Set<number>();
   const passed = new Set<number>();
   try {
-    for (const [i, block] of pieces.entries()) {
+    for (const [i, block] of blocks.entries()) {
       const slot = await store.add(numbers[i], block);
       // To make room, the block that was in this slot may have been forgotten.
       passed.delete(slot);

@@ -27,10 +27,13 @@ export function residentPool(device: Device, plan: MemoryPlan): BlockPool {
     get bytes() {
       return bytes;
     },
-    admit(slot, pieces) {
+    isWhole: true,
+    async admit(slot, { pieces, onDevice }) {
       if ((slot + 1) * piecesPerBlock > poolEntries) return false;
+      const stored = onDevice ? undefined : await pieces;
       const before = device.bytes;
-      load(device, pool, staging, slot, pieces);
+      if (onDevice) take(device, pool, slot, onDevice);
+      else load(device, pool, staging, slot, stored!);
       // A pool may take its memory as it fills.
       bytes += device.bytes - before;
       return true;
@@ -55,6 +58,19 @@ export function residentPool(device: Device, plan: MemoryPlan): BlockPool {
     },
     [Symbol.dispose]: () => owned.dispose(),
   };
+}
+
+/** Pieces of one block that lie on the device, by layer, to the entries that are theirs. */
+function take(device: Device, pool: Tensor, slot: number, layers: readonly Tensor[]): void {
+  const [perLayer] = layers[0].shape;
+  const count = layers.length * perLayer;
+  using entries = device.tensor([count], {
+    dtype: "i32",
+    data: Array.from({ length: count }, (_, piece) => slot * count + piece),
+  });
+  layers.forEach((pieces, layer) => {
+    device.loadBlocks(pieces, pool, device.view(entries, layer * perLayer, perLayer));
+  });
 }
 
 /** Pieces of one block, to the entries that are theirs. */

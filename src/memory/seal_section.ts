@@ -1,6 +1,7 @@
-import { type Device, sizeOf, type Tensor } from "../device/device.ts";
-import type { BlockStore, StoredPieces } from "./block_store.ts";
+import type { Device, DType, Tensor } from "../device/device.ts";
+import type { BlockStore } from "./block_store.ts";
 import type { SealedBlocks } from "./block_view.ts";
+import type { MemoryPlan } from "./options.ts";
 import type { Section } from "./section.ts";
 
 /** How keys are rotated for storing. */
@@ -11,58 +12,51 @@ export interface StoredRotation {
   readonly stored: Tensor;
 }
 
-/** Cuts a full section into blocks as they are stored. */
-export async function sealSection(
+/** Cuts a full section into blocks as they are stored; their bytes are on their way. */
+export function sealSection(
   store: BlockStore,
   section: Section,
-  rotation: StoredRotation,
-): Promise<Omit<SealedBlocks, "numbers"> & Disposable> {
-  const { device, plan, landmarks } = store;
-  const count = plan.chunk / plan.blockSize;
-  using stack = new DisposableStack();
-  const keys: Tensor[] = [];
-  const stored = section.rawKeys.map((k, layer) => {
-    const sealed = sealLayer(store, k, section.values[layer], rotation);
-    keys.push(stack.use(sealed.landmarks));
-    return sealed.blocks;
-  });
-  // Every layer is on its way before the first is waited for.
-  const layers = await Promise.all(stored);
-  const pieces = Array.from({ length: count }, (_, i) => piecesOf(store, layers, i));
-  const owned = stack.move();
-  return {
-    pieces,
-    writeLandmarks(i, slot) {
-      keys.forEach((key, layer) => {
-        if (plan.isLong[layer]) device.copy(device.view(key, i, 1), landmarks.at(layer, slot));
-      });
-    },
-    [Symbol.dispose]: () => owned.dispose(),
-  };
-}
-
-/** One layer's landmark keys [blocks, G, D], and its pieces [blocks, G, 2, M, D] as bytes. */
-function sealLayer(
-  { device, plan }: BlockStore,
-  k: Tensor,
-  v: Tensor,
   { rotations, stored }: StoredRotation,
-): { landmarks: Tensor; blocks: Promise<Uint8Array> } {
-  const { chunk, blockSize, storage, heads: { kvHeads, headDim } } = plan;
+): Omit<SealedBlocks, "numbers"> & Disposable {
+  const { device, plan, landmarks } = store;
+  const { chunk, blockSize, storage, heads: { layers, kvHeads, headDim } } = plan;
   const count = chunk / blockSize;
   using stack = new DisposableStack();
-  const turned = stack.use(device.tensor(k.shape));
-  device.rope(k, stored, rotations, turned);
+  const make = (shape: readonly number[], dtype: DType = "f32"): Tensor =>
+    stack.use(device.tensor(shape, { dtype, zero: false }));
+  const out = make([layers, count, kvHeads, 2, blockSize, headDim], storage);
+  const keys = make([layers, count, kvHeads, headDim]);
+  const turned = make(section.rawKeys[0].shape);
   const rows = stack.use(device.tensor([count], {
     dtype: "i32",
     data: Array.from({ length: count }, (_, i) => (i + 1) * blockSize - 1),
   }));
-  const out = stack.use(device.tensor([count, kvHeads, 2, blockSize, headDim], { dtype: storage }));
-  device.sealBlocks(turned, v, out);
-  const landmarks = device.tensor([count, kvHeads, headDim]);
-  device.gather(turned, rows, landmarks);
+  const ofLayer = (x: Tensor, layer: number): Tensor =>
+    device.reshape(device.view(x, layer, 1), x.shape.slice(1));
+  for (const [layer, k] of section.rawKeys.entries()) {
+    device.rope(k, stored, rotations, turned);
+    device.sealBlocks(turned, section.values[layer], ofLayer(out, layer));
+    device.gather(turned, rows, ofLayer(keys, layer));
+  }
+  const bytes = readBytes(device, out);
   const owned = stack.move();
-  return { landmarks, blocks: readBytes(device, out).finally(() => owned.dispose()) };
+  return {
+    blocks: Array.from({ length: count }, (_, i) => ({
+      pieces: bytes.then((bytes) => piecesOf(plan, bytes, i)),
+      onDevice: Array.from({ length: layers }, (_, layer) =>
+        device.reshape(
+          device.view(ofLayer(out, layer), i, 1),
+          [kvHeads, 2, blockSize, headDim],
+        )),
+    })),
+    writeLandmarks(i, slot) {
+      for (let layer = 0; layer < layers; layer++) {
+        if (!plan.isLong[layer]) continue;
+        device.copy(device.view(ofLayer(keys, layer), i, 1), landmarks.at(layer, slot));
+      }
+    },
+    [Symbol.dispose]: () => owned.dispose(),
+  };
 }
 
 async function readBytes(device: Device, tensor: Tensor): Promise<Uint8Array> {
@@ -72,15 +66,12 @@ async function readBytes(device: Device, tensor: Tensor): Promise<Uint8Array> {
   return new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength);
 }
 
-/** The pieces of block i of each layer's blocks. */
-function piecesOf(
-  { plan }: BlockStore,
-  layers: readonly Uint8Array[],
-  i: number,
-): StoredPieces {
-  const { pieceBytes, heads: { layers: count, kvHeads } } = plan;
-  return Array.from({ length: sizeOf([count, kvHeads]) }, (_, piece) => {
-    const at = (i * kvHeads + piece % kvHeads) * pieceBytes;
-    return layers[Math.floor(piece / kvHeads)].subarray(at, at + pieceBytes);
+/** The pieces of block i, of bytes [layers, blocks, G, 2, M, D]. */
+function piecesOf(plan: MemoryPlan, bytes: Uint8Array, i: number): Uint8Array[] {
+  const { pieceBytes, chunk, blockSize, heads: { layers, kvHeads } } = plan;
+  return Array.from({ length: layers * kvHeads }, (_, piece) => {
+    const block = Math.floor(piece / kvHeads) * (chunk / blockSize) + i;
+    const at = (block * kvHeads + piece % kvHeads) * pieceBytes;
+    return bytes.subarray(at, at + pieceBytes);
   });
 }

@@ -15,8 +15,8 @@ type AttentionOps = Pick<Ops, "landmarkAttention" | "windowAttention" | "infiniA
 export function attentionTape({ device, input, gradient, record }: Recorder): AttentionOps {
   return {
     landmarkAttention(q, k, v, blocks, foreign) {
-      const out = input(q.shape);
-      const top = input(q.shape.slice(0, 3));
+      const out = input(q.shape, { zero: false });
+      const top = input(q.shape.slice(0, 3), { zero: false });
       device.landmarkAttention(q, k, v, blocks, out, top, { foreign });
       return record(out, (dOut) => {
         const pool = foreign &&
@@ -26,8 +26,8 @@ export function attentionTape({ device, input, gradient, record }: Recorder): At
       });
     },
     windowAttention(q, k, v, options = {}) {
-      const out = input(q.shape);
-      const sums = input(q.shape.slice(0, 3));
+      const out = input(q.shape, { zero: false });
+      const sums = input(q.shape.slice(0, 3), { zero: false });
       device.windowAttention(q, k, v, out, sums, options);
       return record(out, (dOut) => {
         const { relative } = options;

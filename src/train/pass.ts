@@ -62,7 +62,7 @@ export async function forward(
     const { ids, targets, weights } = inputs(ops, batch, window);
     const hidden = await hiddenStates(ops, model, ids, window.begin().attend);
     const made = logitsOf(ops, model, hidden);
-    const loss = ops.input(targets.shape);
+    const loss = ops.input(targets.shape, { zero: false });
     device.crossEntropy(made, targets, weights, loss);
     losses.push([window, device.read(loss) as Promise<Numbers>]);
     logits.push([window, device.read(made) as Promise<Numbers>]);

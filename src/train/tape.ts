@@ -99,7 +99,7 @@ export function tape(device: Device, parameters: ReadonlyMap<Tensor, Tensor>): T
       record(ops.joinRows(a, b), (dOut) => device.joinRowsBackward(dOut, gradient(a), gradient(b))),
     ...attentionTape({ device, input: ops.input, gradient, record }),
     crossEntropy(logits, targets, weights, scale) {
-      const losses = ops.input(targets.shape);
+      const losses = ops.input(targets.shape, { zero: false });
       device.crossEntropy(logits, targets, weights, losses);
       steps.push({
         out: losses,

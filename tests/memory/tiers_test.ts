@@ -4,7 +4,7 @@ import { type Files, joinPath } from "../../src/io/files.ts";
 import { memoryFiles } from "../../src/io/memory_files.ts";
 import { fileTier } from "../../src/memory/tiers/file_tier.ts";
 import { hostTier } from "../../src/memory/tiers/host_tier.ts";
-import type { Tier } from "../../src/memory/tiers/tier.ts";
+import { put, type Tier } from "../../src/memory/tiers/tier.ts";
 import { randomFrom } from "../random.ts";
 
 const PIECE = 5000; // neither a page nor a multiple of one
@@ -42,7 +42,7 @@ Deno.test("a tier gives back what it was given, whatever is deleted in between",
           { length: count },
           () => Uint8Array.from(random.integers(PIECE, 0, 255)),
         );
-        const places = await tier.put(pieces);
+        const places = await put(tier, pieces);
         places.forEach((place, i) => held.set(place, pieces[i]));
       } else {
         const gone = [...held.keys()].filter(() => random.uniform() < 0.3);
@@ -62,8 +62,8 @@ Deno.test("a tier gives back what it was given, whatever is deleted in between",
 Deno.test("a full tier refuses, and holds what it held", async () => {
   await eachTier(async (tier) => {
     const piece = new Uint8Array(PIECE).fill(7);
-    const places = await tier.put(Array(19).fill(piece));
-    await rejects(tier.put([piece, piece]), {
+    const places = await put(tier, Array(19).fill(piece));
+    await rejects(put(tier, [piece, piece]), {
       name: "RangeError",
       message: `Cannot store 2 pieces in the ${tier.name} tier as it must have room for them: ` +
         "current value is 1 of 20",
@@ -76,17 +76,17 @@ Deno.test("a full tier refuses, and holds what it held", async () => {
 Deno.test("the host tier takes memory in segments, as it fills", async () => {
   using tier = hostTier(1000, 10_000_000);
   equal(tier.bytes, 0);
-  await tier.put([new Uint8Array(1000)]);
+  await put(tier, [new Uint8Array(1000)]);
   equal(tier.bytes, 4_194_000);
   using small = hostTier(1000, 2500);
-  await small.put([new Uint8Array(1000)]);
+  await put(small, [new Uint8Array(1000)]);
   equal(small.bytes, 2000, "not more than the budget");
 });
 
 Deno.test("the file tier refuses a path where something is", async () => {
   const files = memoryFiles({ "letters.txt": new Uint8Array(3) });
   using tier = fileTier(files, "letters.txt", 10, 100);
-  await rejects(tier.put([new Uint8Array(10)]), {
+  await rejects(put(tier, [new Uint8Array(10)]), {
     name: "TypeError",
     message:
       'Cannot keep blocks in "letters.txt" as nothing may be there yet: remove it, or name ' +
@@ -99,9 +99,9 @@ Deno.test("a disk that is full leaves the tier as it was", async () => {
   const files: Files = memoryFiles({}, { capacityBytes: 25_000 });
   using tier = fileTier(files, "tier", PIECE, 20 * 8192);
   const piece = new Uint8Array(PIECE).fill(9);
-  const [place] = await tier.put([piece]);
-  await rejects(tier.put([piece, piece, piece, piece]), { name: "FileError" });
+  const [place] = await put(tier, [piece]);
+  await rejects(put(tier, [piece, piece, piece, piece]), { name: "FileError" });
   equal(tier.count, 1);
   deepEqual(await tier.get([place]), [piece]);
-  await tier.put([piece]);
+  await put(tier, [piece]);
 });

@@ -8,7 +8,7 @@ const READERS = 16;
 
 /**
  * Pieces in a file of their own, each beginning on a page, so that one piece is one read. The file
- * is made at the first put and removed at the end: it is no snapshot.
+ * is made at the first write and removed at the end: it is no snapshot.
  */
 export function fileTier(
   files: Files,
@@ -37,16 +37,10 @@ export function fileTier(
     get count() {
       return places.count;
     },
-    async put(pieces) {
+    take: (count) => places.take(count),
+    async write(taken, pieces) {
       file ??= await open();
-      const taken = places.take(pieces.length);
-      try {
-        for (const [i, place] of taken.entries()) await file.write(pieces[i], place * stride);
-      } catch (error) {
-        places.give(taken);
-        throw error;
-      }
-      return taken;
+      for (const [i, place] of taken.entries()) await file.write(pieces[i], place * stride);
     },
     async get(wanted) {
       const all = new Uint8Array(wanted.length * pieceBytes);

@@ -24,8 +24,8 @@ export function hostTier(
     const from = place % perSegment * pieceBytes;
     return segments[Math.floor(place / perSegment)].subarray(from, from + pieceBytes);
   };
-  const put = (pieces: readonly Uint8Array[]): number[] => {
-    const taken = places.take(pieces.length);
+  const take = (count: number): number[] => {
+    const taken = places.take(count);
     try {
       while (segments.length * perSegment < places.end) {
         segments.push(new Uint8Array(perSegment * pieceBytes));
@@ -34,7 +34,6 @@ export function hostTier(
       places.give(taken); // the machine has less memory than the budget
       throw error;
     }
-    taken.forEach((place, i) => at(place).set(pieces[i]));
     return taken;
   };
   return {
@@ -46,7 +45,11 @@ export function hostTier(
     get count() {
       return places.count;
     },
-    put: async (pieces) => await Promise.resolve(put(pieces)),
+    take,
+    write(taken, pieces) {
+      taken.forEach((place, i) => at(place).set(pieces[i]));
+      return Promise.resolve();
+    },
     get: (wanted) => Promise.resolve(wanted.map(at)),
     delete: (given) => places.give(given),
     [Symbol.dispose]: () => void segments.splice(0),

@@ -1,6 +1,6 @@
 /**
  * A place where pieces of stored blocks live: all of one size, found again by the place that
- * {@linkcode Tier.put} gave. A tier knows no block, layer or policy, and what it gives back are
+ * {@linkcode Tier.take} gave. A tier knows no block, layer or policy, and what it gives back are
  * the bits it was given: nothing depends on which tier a piece is in.
  */
 export interface Tier extends Disposable {
@@ -11,11 +11,25 @@ export interface Tier extends Disposable {
   readonly capacity: number;
   /** How many pieces it holds. */
   readonly count: number;
-  /** Stores pieces, and says where. @throws {RangeError} If there is no room for all of them. */
-  put(pieces: readonly Uint8Array[]): Promise<number[]>;
+  /** Places for pieces that will be written. @throws {RangeError} If there is no room for all. */
+  take(count: number): number[];
+  /** Stores pieces at places that were taken. */
+  write(places: readonly number[], pieces: readonly Uint8Array[]): Promise<void>;
   /** Pieces in the order asked for: valid until the tier is used again, and not to be written. */
   get(places: readonly number[]): Promise<Uint8Array[]>;
   delete(places: readonly number[]): void;
+}
+
+/** Stores pieces in a tier, all or none, and says where. */
+export async function put(tier: Tier, pieces: readonly Uint8Array[]): Promise<number[]> {
+  const places = tier.take(pieces.length);
+  try {
+    await tier.write(places, pieces);
+    return places;
+  } catch (error) {
+    tier.delete(places);
+    throw error;
+  }
 }
 
 /** Which places are taken: those given back are given out again first, in their order. */
