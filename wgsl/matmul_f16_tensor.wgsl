@@ -1,5 +1,5 @@
-// out f32 [m, n] = a f16 [m, k] · b f16 [k, n], or [n, k] transposed; k a multiple of 8, n too if b
-// is not transposed. Sums are f32.
+// out f32 [m, n] = a f16 [m, k] · b f16 [k, n], or += it where ACCUMULATE is 1; a is [k, m], b [n, k]
+// where they are transposed. The second axes of a and b are multiples of 8. Sums are f32.
 //
 // For subgroup matrices (tensor cores) as Dawn has them, in subgroups of 32. A workgroup makes a
 // tile of 128 × 128, each of its four subgroups 64 × 64 as 16 squares of 16 × 16, 32 steps of k at
@@ -16,14 +16,27 @@ alias Sum = subgroup_matrix_result<f32, 16, 16>;
 var<workgroup> squares: array<f32, 4 * 256>;
 
 fn left(stage: u32, row: u32, k: u32) -> Left {
-  return subgroupMatrixLoad<Left, row_major>(&a_tiles, stage * A_SIZE + row * LONG + k, LONG);
+  if (TRANSPOSE_A == 1) {
+    return subgroupMatrixLoad<Left, col_major>(&tiles, stage + k * WIDE + row, WIDE);
+  }
+  return subgroupMatrixLoad<Left, row_major>(&tiles, stage + row * LONG + k, LONG);
 }
 
 fn right(stage: u32, k: u32, column: u32) -> Right {
+  let at = stage + A_SIZE;
   if (TRANSPOSE_B == 1) {
-    return subgroupMatrixLoad<Right, col_major>(&b_tiles, stage * B_SIZE + column * LONG + k, LONG);
+    return subgroupMatrixLoad<Right, col_major>(&tiles, at + column * LONG + k, LONG);
   }
-  return subgroupMatrixLoad<Right, row_major>(&b_tiles, stage * B_SIZE + k * WIDE + column, WIDE);
+  return subgroupMatrixLoad<Right, row_major>(&tiles, at + k * WIDE + column, WIDE);
+}
+
+// What a square begins with.
+fn begun(row: u32, column: u32, inside: bool) -> Sum {
+  if (ACCUMULATE == 1 && inside) {
+    let at = params.out_at + row * params.n + column;
+    return subgroupMatrixLoad<Sum, row_major>(&out, at, params.n);
+  }
+  return Sum();
 }
 
 // Writes a square at the edge, as far as out goes; all subgroups do at once.
@@ -36,7 +49,10 @@ fn write_edge(sum: Sum, row: u32, column: u32, subgroup: u32, own: u32) {
     let at_row = row + i / 16;
     let at_column = column + i % 16;
     if (at_row < params.m && at_column < params.n) {
-      out[params.out_at + at_row * params.n + at_column] = squares[mine + i];
+      let at = params.out_at + at_row * params.n + at_column;
+      var number = squares[mine + i];
+      if (ACCUMULATE == 1) { number += out[at]; }
+      out[at] = number;
     }
   }
 }
@@ -53,37 +69,49 @@ fn write(sum: Sum, row: u32, column: u32, inside: bool, subgroup: u32, own: u32)
 @compute @workgroup_size(128)
 fn matmul_f16_tensor(
   @builtin(workgroup_id) group: vec3u,
-  @builtin(local_invocation_index) lane: u32,
+  @builtin(local_invocation_index) id: u32,
   @builtin(subgroup_id) subgroup: u32,
   @builtin(subgroup_invocation_id) own: u32,
 ) {
   let row = 64 * (subgroup / 2);
   let column = 64 * (subgroup % 2);
-  var sum_00: Sum;
-  var sum_01: Sum;
-  var sum_02: Sum;
-  var sum_03: Sum;
-  var sum_10: Sum;
-  var sum_11: Sum;
-  var sum_12: Sum;
-  var sum_13: Sum;
-  var sum_20: Sum;
-  var sum_21: Sum;
-  var sum_22: Sum;
-  var sum_23: Sum;
-  var sum_30: Sum;
-  var sum_31: Sum;
-  var sum_32: Sum;
-  var sum_33: Sum;
+  let to_row = group.y * TILE + row;
+  let to_column = group.x * TILE + column;
+  // Squares are written at multiples of four numbers only: DIRECT says that rows begin so.
+  let inside = DIRECT == 1 && (group.y + 1) * TILE <= params.m && (group.x + 1) * TILE <= params.n;
+  var sum_00 = begun(to_row, to_column, inside);
+  var sum_01 = begun(to_row, to_column + 16, inside);
+  var sum_02 = begun(to_row, to_column + 32, inside);
+  var sum_03 = begun(to_row, to_column + 48, inside);
+  var sum_10 = begun(to_row + 16, to_column, inside);
+  var sum_11 = begun(to_row + 16, to_column + 16, inside);
+  var sum_12 = begun(to_row + 16, to_column + 32, inside);
+  var sum_13 = begun(to_row + 16, to_column + 48, inside);
+  var sum_20 = begun(to_row + 32, to_column, inside);
+  var sum_21 = begun(to_row + 32, to_column + 16, inside);
+  var sum_22 = begun(to_row + 32, to_column + 32, inside);
+  var sum_23 = begun(to_row + 32, to_column + 48, inside);
+  var sum_30 = begun(to_row + 48, to_column, inside);
+  var sum_31 = begun(to_row + 48, to_column + 16, inside);
+  var sum_32 = begun(to_row + 48, to_column + 32, inside);
+  var sum_33 = begun(to_row + 48, to_column + 48, inside);
 
-  let f = fetch_of(lane, group);
-  fetch(f, 0);
-  place(f, 0, params.k);
+  var side_a = long_side(params.a_at, group.y * TILE, id);
+  if (TRANSPOSE_A == 1) { side_a = wide_side(params.a_at, group.y * TILE, params.m, id); }
+  var side_b = wide_side(params.b_at, group.x * TILE, params.n, id);
+  if (TRANSPOSE_B == 1) { side_b = long_side(params.b_at, group.x * TILE, id); }
+  var next_a = read_a(side_a, 0);
+  var next_b = read_b(side_b, 0);
+  put(side_a, 0, next_a, params.k);
+  put(side_b, A_SIZE, next_b, params.k);
   workgroupBarrier();
-  let tiles = (params.k + TILE_K - 1) / TILE_K;
+  let count = (params.k + TILE_K - 1) / TILE_K;
   var stage = 0u;
-  for (var tile = 0u; tile < tiles; tile++) {
-    if (tile + 1 < tiles) { fetch(f, tile + 1); }
+  for (var tile = 0u; tile < count; tile++) {
+    if (tile + 1 < count) {
+      next_a = read_a(side_a, tile + 1);
+      next_b = read_b(side_b, tile + 1);
+    }
     {
       let right_0 = right(stage, 0, column);
       let right_1 = right(stage, 0, column + 16);
@@ -136,16 +164,14 @@ fn matmul_f16_tensor(
       sum_32 = subgroupMatrixMultiplyAccumulate(left_3, right_2, sum_32);
       sum_33 = subgroupMatrixMultiplyAccumulate(left_3, right_3, sum_33);
     }
-    if (STAGES == 1) { workgroupBarrier(); }
-    stage = (stage + 1) % STAGES;
-    if (tile + 1 < tiles) { place(f, stage, params.k - (tile + 1) * TILE_K); }
+    if (STAGES == 1) { workgroupBarrier(); } else { stage = STAGE - stage; }
+    if (tile + 1 < count) {
+      put(side_a, stage, next_a, params.k - (tile + 1) * TILE_K);
+      put(side_b, stage + A_SIZE, next_b, params.k - (tile + 1) * TILE_K);
+    }
     workgroupBarrier();
   }
 
-  // Squares are written at multiples of four numbers only: DIRECT says that rows begin so.
-  let inside = DIRECT == 1 && (group.y + 1) * TILE <= params.m && (group.x + 1) * TILE <= params.n;
-  let to_row = group.y * TILE + row;
-  let to_column = group.x * TILE + column;
   write(sum_00, to_row, to_column, inside, subgroup, own);
   write(sum_01, to_row, to_column + 16, inside, subgroup, own);
   write(sum_02, to_row, to_column + 32, inside, subgroup, own);

@@ -1,15 +1,21 @@
-// Tiles of a f16 [m, k] and b f16 [k, n] or [n, k] in workgroup memory: how they get there
+// Tiles of a f16 [m, k] and b f16 [k, n], or transposed, in workgroup memory: how they get there
 //
-// 128 threads fill a tile of 128 rows or columns and 32 steps of k of each: in two halves, so that
-// what is read from memory is on its way while another tile is multiplied.
+// 128 threads fill a tile of 128 rows or columns and 32 steps of k of each side, 32 numbers a thread,
+// in two halves, so that what is read from memory is on its way while another tile is multiplied. A
+// side lies [row][k], or where k is its first axis [k][row].
+//
+// Constants: WORDS, the 32-bit words that a thread reads and puts down at once: 1 or 4.
 
 const TILE = 128u;
 const TILE_K = 32u;
 // Rows of a tile are longer than they need be by 8, which turns the banks.
 const LONG = TILE_K + 8;
 const WIDE = TILE + 8;
-const A_SIZE = TILE * LONG;
+const A_SIZE = select(TILE * LONG, TILE_K * WIDE, TRANSPOSE_A == 1);
 const B_SIZE = select(TILE_K * WIDE, TILE * LONG, TRANSPOSE_B == 1);
+const STAGE = A_SIZE + B_SIZE;
+// Numbers that a thread reads at once, and how often it does.
+const AT_ONCE = 2 * WORDS;
 
 struct Params {
   a_at: u32,
@@ -21,134 +27,74 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-// Eight numbers an element.
-@group(0) @binding(1) var<storage, read> a: array<vec4u>;
-@group(0) @binding(2) var<storage, read> b: array<vec4u>;
+@group(0) @binding(1) var<storage, read> a: array<Piece>;
+@group(0) @binding(2) var<storage, read> b: array<Piece>;
 
-// [row][k], and of b [column][k] if it is transposed, else [k][column].
-var<workgroup> a_tiles: array<f16, STAGES * A_SIZE>;
-var<workgroup> b_tiles: array<f16, STAGES * B_SIZE>;
+// Of each stage a, then b.
+var<workgroup> tiles: array<f16, STAGES * STAGE>;
 
-var<private> a_0: vec4u;
-var<private> a_1: vec4u;
-var<private> a_2: vec4u;
-var<private> a_3: vec4u;
-var<private> b_0: vec4u;
-var<private> b_1: vec4u;
-var<private> b_2: vec4u;
-var<private> b_3: vec4u;
-
-// Where a thread reads, in eights, and where it puts what it read.
-struct Fetch {
-  a_at: u32,
-  a_step: u32,
-  b_at: u32,
-  b_step: u32,
-  // From one tile to the next.
-  b_next: u32,
-  a_place: u32,
-  b_place: u32,
-  // The first step of k of its eights in a tile; of b, each is `b_later` behind the one before.
-  a_k: u32,
-  b_k: u32,
-  b_later: u32,
+// How a thread reads a side, in pieces, and where it puts what it read.
+struct Side {
+  at: u32,
+  step: u32, // from one piece to the next of the same tile
+  next: u32, // from one tile to the next
+  place: u32,
+  place_step: u32,
+  k: u32, // the first step of k of its first piece in a tile
+  k_step: u32,
 }
 
-fn fetch_of(lane: u32, group: vec3u) -> Fetch {
-  var f: Fetch;
-  // Four neighbours read a row's 32 steps of k; 32 rows at once.
-  let long_row = lane / 4;
-  let long_k = 8 * (lane % 4);
-  let eights = params.k / 8;
-  f.a_at = params.a_at / 8 + (group.y * TILE + long_row) * eights + lane % 4;
-  f.a_step = 32 * eights;
-  f.a_place = long_row * LONG + long_k;
-  f.a_k = long_k;
-  if (TRANSPOSE_B == 1) {
-    f.b_at = params.b_at / 8 + (group.x * TILE + long_row) * eights + lane % 4;
-    f.b_step = 32 * eights;
-    f.b_next = TILE_K / 8;
-    f.b_place = f.a_place;
-    f.b_k = long_k;
-    f.b_later = 0;
-  } else {
-    // Sixteen neighbours read a row's 128 columns; eight rows at once.
-    f.b_at = params.b_at / 8 + lane / 16 * (params.n / 8) + group.x * (TILE / 8) + lane % 16;
-    f.b_step = params.n;
-    f.b_next = TILE_K / 8 * params.n;
-    f.b_place = lane / 16 * WIDE + 8 * (lane % 16);
-    f.b_k = lane / 16;
-    f.b_later = 8;
-  }
-  return f;
+// What a thread read of a side.
+struct Read {
+  x0: vec4u,
+  x1: vec4u,
+  x2: vec4u,
+  x3: vec4u,
 }
 
-// Begins to read a tile of each; what lies past the edges goes to sums that are not written.
-fn fetch(f: Fetch, tile: u32) {
-  let a_at = f.a_at + tile * (TILE_K / 8);
-  let b_at = f.b_at + tile * f.b_next;
-  a_0 = a[a_at];
-  a_1 = a[a_at + f.a_step];
-  a_2 = a[a_at + 2 * f.a_step];
-  a_3 = a[a_at + 3 * f.a_step];
-  b_0 = b[b_at];
-  b_1 = b[b_at + f.b_step];
-  b_2 = b[b_at + 2 * f.b_step];
-  b_3 = b[b_at + 3 * f.b_step];
+// A side whose rows lie along k.
+fn long_side(start: u32, first: u32, id: u32) -> Side {
+  let pieces = TILE_K / AT_ONCE; // in a row
+  let rows = 128 / pieces; // that are read together
+  // Where two rows meet in one access to the memory banks, they are four apart.
+  let row = select(id / pieces, id / pieces % 2 * 4 + id / pieces / 2, WORDS == 1);
+  let k = id % pieces * AT_ONCE;
+  let at = (start + (first + row) * params.k + k) / AT_ONCE;
+  let step = rows * params.k / AT_ONCE;
+  return Side(at, step, TILE_K / AT_ONCE, row * LONG + k, rows * LONG, k, 0);
 }
 
-// Puts eight numbers into place. The bound is the array's, said once for all eight.
-fn place_a(place: u32, eight: vec4u) {
-  let at = min(place, STAGES * A_SIZE - 8);
-  let low = bitcast<vec4h>(eight.xy);
-  let high = bitcast<vec4h>(eight.zw);
-  a_tiles[at] = low.x;
-  a_tiles[at + 1] = low.y;
-  a_tiles[at + 2] = low.z;
-  a_tiles[at + 3] = low.w;
-  a_tiles[at + 4] = high.x;
-  a_tiles[at + 5] = high.y;
-  a_tiles[at + 6] = high.z;
-  a_tiles[at + 7] = high.w;
+// A side [k, count].
+fn wide_side(start: u32, first: u32, count: u32, id: u32) -> Side {
+  let pieces = TILE / AT_ONCE;
+  let rows = 128 / pieces;
+  let k = id / pieces;
+  let column = id % pieces * AT_ONCE;
+  let at = (start + k * count + first + column) / AT_ONCE;
+  let step = rows * count / AT_ONCE;
+  return Side(at, step, TILE_K * count / AT_ONCE, k * WIDE + column, rows * WIDE, k, rows);
 }
 
-fn place_b(place: u32, eight: vec4u) {
-  let at = min(place, STAGES * B_SIZE - 8);
-  let low = bitcast<vec4h>(eight.xy);
-  let high = bitcast<vec4h>(eight.zw);
-  b_tiles[at] = low.x;
-  b_tiles[at + 1] = low.y;
-  b_tiles[at + 2] = low.z;
-  b_tiles[at + 3] = low.w;
-  b_tiles[at + 4] = high.x;
-  b_tiles[at + 5] = high.y;
-  b_tiles[at + 6] = high.z;
-  b_tiles[at + 7] = high.w;
+// What lies past the edges goes to sums that are not written.
+fn piece_of_a(at: u32) -> Piece {
+  return a[min(at, arrayLength(&a) - 1)];
 }
 
-// Puts what was read into the tiles; `left` steps of k are, the others become zero.
-fn place(f: Fetch, stage: u32, left: u32) {
-  if (left < TILE_K) {
-    if (f.a_k >= left) {
-      a_0 = vec4u();
-      a_1 = vec4u();
-      a_2 = vec4u();
-      a_3 = vec4u();
-    }
-    if (f.b_k >= left) { b_0 = vec4u(); }
-    if (f.b_k + f.b_later >= left) { b_1 = vec4u(); }
-    if (f.b_k + 2 * f.b_later >= left) { b_2 = vec4u(); }
-    if (f.b_k + 3 * f.b_later >= left) { b_3 = vec4u(); }
-  }
-  let a_place = stage * A_SIZE + f.a_place;
-  place_a(a_place, a_0);
-  place_a(a_place + 32 * LONG, a_1);
-  place_a(a_place + 64 * LONG, a_2);
-  place_a(a_place + 96 * LONG, a_3);
-  let b_place = stage * B_SIZE + f.b_place;
-  let rows = select(8 * WIDE, 32 * LONG, TRANSPOSE_B == 1);
-  place_b(b_place, b_0);
-  place_b(b_place + rows, b_1);
-  place_b(b_place + 2 * rows, b_2);
-  place_b(b_place + 3 * rows, b_3);
+fn piece_of_b(at: u32) -> Piece {
+  return b[min(at, arrayLength(&b) - 1)];
+}
+
+// Two numbers into place.
+fn put_two(place: u32, two: u32) {
+  let numbers = bitcast<vec2h>(two);
+  tiles[place] = numbers.x;
+  tiles[place + 1] = numbers.y;
+}
+
+// Puts what was read of a side into a tile; `left` steps of k are, the others become zero.
+fn put(side: Side, stage: u32, read: Read, left: u32) {
+  put_four(side, stage, 0, read.x0, left);
+  put_four(side, stage, 4, read.x1, left);
+  put_four(side, stage, 8, read.x2, left);
+  put_four(side, stage, 12, read.x3, left);
 }

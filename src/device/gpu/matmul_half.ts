@@ -1,10 +1,17 @@
+import eights from "../../../wgsl/matmul_f16_eights.wgsl" with { type: "text" };
 import source from "../../../wgsl/matmul_f16_tensor.wgsl" with { type: "text" };
 import tiles from "../../../wgsl/matmul_f16_tiles.wgsl" with { type: "text" };
+import words from "../../../wgsl/matmul_f16_words.wgsl" with { type: "text" };
 import type { Tensor } from "../device.ts";
 import { matchShapes } from "../shapes.ts";
 import type { GpuHost } from "./host.ts";
+import type { MatmulOptions } from "./matmul.ts";
 
-const kernel = { name: "matmul_f16_tensor", source: tiles + source };
+const name = "matmul_f16_tensor";
+const KERNELS = {
+  1: { name, source: words + tiles + source },
+  4: { name, source: eights + tiles + source },
+};
 
 /** Rows and columns of a workgroup's tile, and its steps of k. */
 const TILE = 128;
@@ -12,39 +19,64 @@ const TILE_K = 32;
 /** Numbers read at once. */
 const EIGHT = 8;
 
-/** Whether the GPU has what {@linkcode matmulHalf} is made for. */
-export function hasMatmulHalf({ features, limits }: GpuHost): boolean {
+/** The features of WGSL that kernels for tensor cores begin with. */
+export const TENSOR_CORES = "f16, subgroups, chromium_experimental_subgroup_matrix";
+
+/** How the kernel is written, beside what shapes ask for. */
+export interface HalfOptions extends MatmulOptions {
+  /** Words that a thread reads at once. @default {4} */
+  words?: 1 | 4;
+  /** Tiles in workgroup memory. @default {2 where they fit} */
+  stages?: 1 | 2;
+}
+
+/** Whether the GPU has tensor cores, in subgroups of 32, and `bytes` of workgroup memory. */
+export function hasTensorCores({ features, limits }: GpuHost, bytes: number): boolean {
   const { subgroupMatrix, f16, subgroups } = features;
   return subgroupMatrix && f16 && subgroups !== undefined && subgroups.min <= 32 &&
-    subgroups.max >= 32 && bytes(1, false) <= limits.workgroupBytes;
+    subgroups.max >= 32 && bytes <= limits.workgroupBytes;
+}
+
+/** Whether the GPU has what {@linkcode matmulHalf} is made for. */
+export function hasMatmulHalf(host: GpuHost): boolean {
+  return hasTensorCores(host, bytesOf(1, { transposeB: true }));
 }
 
 /**
- * out f32 [m, n] = a f16 [m, k] · b f16 [k, n], or [n, k] transposed, summed in f32 by tensor cores;
- * wgsl/matmul_f16_tensor.wgsl. Rows of a and b are multiples of eight numbers long.
+ * out f32 [m, n] = a f16 [m, k] · b f16 [k, n], or [k, m] and [n, k] transposed, summed in f32 by
+ * tensor cores; wgsl/matmul_f16_tensor.wgsl. Rows of a and b are multiples of eight numbers long.
  */
 export function matmulHalf(
   host: GpuHost,
   a: Tensor,
   b: Tensor,
   out: Tensor,
-  { transposeB = false }: { transposeB?: boolean } = {},
+  options: HalfOptions = {},
 ): void {
-  const patterns = { a: "f16 m k", b: transposeB ? "f16 n k" : "f16 k n", out: "f32 m n" };
+  const { transposeA = false, transposeB = false, accumulate = false, words = 4 } = options;
+  const patterns = {
+    a: transposeA ? "f16 k m" : "f16 m k",
+    b: transposeB ? "f16 n k" : "f16 k n",
+    out: "f32 m n",
+  };
   const { m, n, k } = matchShapes("matmulHalf", patterns, { a, b, out });
-  checkEights("rows of a", k);
+  checkEights("rows of a", transposeA ? m : k);
   checkEights("rows of b", transposeB ? k : n);
   checkEights("the offset of a", host.offset(a));
   checkEights("the offset of b", host.offset(b));
   if (m * n === 0) return;
-  host.run(kernel, {
+  const fits = bytesOf(2, options) <= host.limits.workgroupBytes;
+  host.run(KERNELS[words], {
     tensors: [a, b, out],
     params: [m, n, k],
     constants: {
-      enable: "f16, subgroups, chromium_experimental_subgroup_matrix",
+      enable: TENSOR_CORES,
+      WORDS: words,
+      TRANSPOSE_A: Number(transposeA),
       TRANSPOSE_B: Number(transposeB),
+      ACCUMULATE: Number(accumulate),
       DIRECT: Number(n % 4 === 0 && host.offset(out) % 4 === 0),
-      STAGES: bytes(2, transposeB) <= host.limits.workgroupBytes ? 2 : 1,
+      STAGES: fits ? options.stages ?? 2 : 1,
     },
     groups: [Math.ceil(n / TILE), Math.ceil(m / TILE)],
   });
@@ -60,8 +92,7 @@ function checkEights(name: string, length: number): void {
 }
 
 /** Bytes of a workgroup's tiles, and of the squares that go to an edge. */
-function bytes(stages: number, transposeB: boolean): number {
-  const long = TILE * (TILE_K + 8);
-  const wide = TILE_K * (TILE + 8);
-  return stages * (long + (transposeB ? long : wide)) * 2 + 4 * 256 * 4;
+function bytesOf(stages: number, { transposeA, transposeB }: MatmulOptions): number {
+  const [long, wide] = [TILE * (TILE_K + 8), TILE_K * (TILE + 8)];
+  return stages * ((transposeA ? wide : long) + (transposeB ? long : wide)) * 2 + 4 * 256 * 4;
 }
