@@ -78,7 +78,7 @@ fn landmark_attention_half(
   let lane = lane_of(subgroup, own);
   let first_row = (b * params.T + t + subgroup * ROWS) * params.H + h;
   let own_key = stand.first + subgroup * ROWS + lane.row;
-  var row = Row(own_key, own_key / M * M, 0.0);
+  var row = Row(own_key, own_key / M * M, 0.0, 0.0);
 
   let at = params.q_at + first_row * D;
   let q0 = query_16(at, 0, 0);
@@ -124,28 +124,7 @@ fn landmark_attention_half(
       if (next.kind == ALL) { values = read_rows(1, params.v_at + start.x, start.y, id); }
     }
 
-    score_16(KEYS_AT, 0, subgroup, q0, q1, q2, q3, q4, q5, q6, q7);
-    score_16(KEYS_AT, 16, subgroup, q0, q1, q2, q3, q4, q5, q6, q7);
-    if (SPLIT == 0) {
-      score_16(KEYS_AT, 32, subgroup, q0, q1, q2, q3, q4, q5, q6, q7);
-      score_16(KEYS_AT, 48, subgroup, q0, q1, q2, q3, q4, q5, q6, q7);
-    }
-    workgroupBarrier();
-    var x = Cells();
-    x.x0 = read_16(lane, 0, params.scale);
-    if (!HALVED || SPLIT == 0) { x.x1 = read_16(lane, 1, params.scale); }
-    if (SPLIT == 1) {
-      workgroupBarrier();
-      score_16(KEYS_AT, 32, subgroup, q0, q1, q2, q3, q4, q5, q6, q7);
-      score_16(KEYS_AT, 48, subgroup, q0, q1, q2, q3, q4, q5, q6, q7);
-      workgroupBarrier();
-      if (HALVED) { x.x1 = read_16(lane, 1, params.scale); }
-    }
-    if (!HALVED) {
-      x.x2 = read_16(lane, 2, params.scale);
-      x.x3 = read_16(lane, 3, params.scale);
-    }
-
+    let x = score(KEYS_AT, params.scale, subgroup, lane, q0, q1, q2, q3, q4, q5, q6, q7);
     let key = step.at + lane.key;
     if (step.kind < BLOCK) {
       stats = join_top(stats, x, key, row, step.kind);
@@ -320,18 +299,4 @@ fn landmark_attention_half(
 fn write(sum: Sum, at: u32, line: u32, column: u32) {
   let stride = params.H * D;
   subgroupMatrixStore<row_major>(&out, at + line * stride + column, sum, stride);
-}
-
-// Joins what of a tile is in the top group: keys of the row's own block, or landmarks before it.
-fn join_top(stats: Stats, x: Cells, key: u32, row: Row, kind: u32) -> Stats {
-  let first = select(0, row.own, kind == OWN);
-  let end = select(row.own / M, own_end(row), kind == OWN);
-  let none = mat4x4f();
-  var s = joined(stats, shown(x.x0, key, first, end), none);
-  s = joined(s, shown(x.x1, key + NEXT, first, end), none);
-  if (!HALVED) {
-    s = joined(s, shown(x.x2, key + 32, first, end), none);
-    s = joined(s, shown(x.x3, key + 48, first, end), none);
-  }
-  return s;
 }

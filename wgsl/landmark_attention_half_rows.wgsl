@@ -22,11 +22,6 @@ const SCORES = SCORED / 16 * SCORES_16; // a subgroup's
 const WEIGHT = select(KEYS + 8, ROWS + 8, TURNED == 1); // of a row; turned, of a key
 const WEIGHTS_16 = select(16u, 16 * WEIGHT + select(0u, 32u, HALVED), TURNED == 1);
 const WEIGHTS = select(ROWS * WEIGHT, 4 * WEIGHTS_16, TURNED == 1);
-const LOWEST = -3.0e38; // stands for −∞
-
-alias Left = subgroup_matrix_left<f16, 16, 16>;
-alias Right = subgroup_matrix_right<f16, 16, 16>;
-alias Sum = subgroup_matrix_result<f32, 16, 16>;
 
 var<workgroup> tiles: array<f16, TILES>;
 var<workgroup> scores: array<f32, SUBGROUPS * SCORES>;
@@ -153,6 +148,46 @@ fn score_16(
   subgroupMatrixStore<row_major>(&scores, at, low, SLOT);
 }
 
+// The products of all keys of a tile with the rows, times a factor. Before it and behind it there must
+// be a barrier, before scores are made again.
+fn score(
+  tile: u32,
+  factor: f32,
+  subgroup: u32,
+  lane: Lane,
+  q0: Right,
+  q1: Right,
+  q2: Right,
+  q3: Right,
+  q4: Right,
+  q5: Right,
+  q6: Right,
+  q7: Right,
+) -> Cells {
+  score_16(tile, 0, subgroup, q0, q1, q2, q3, q4, q5, q6, q7);
+  score_16(tile, 16, subgroup, q0, q1, q2, q3, q4, q5, q6, q7);
+  if (SPLIT == 0) {
+    score_16(tile, 32, subgroup, q0, q1, q2, q3, q4, q5, q6, q7);
+    score_16(tile, 48, subgroup, q0, q1, q2, q3, q4, q5, q6, q7);
+  }
+  workgroupBarrier();
+  var x = Cells();
+  x.x0 = read_16(lane, 0, factor);
+  if (!HALVED || SPLIT == 0) { x.x1 = read_16(lane, 1, factor); }
+  if (SPLIT == 1) {
+    workgroupBarrier();
+    score_16(tile, 32, subgroup, q0, q1, q2, q3, q4, q5, q6, q7);
+    score_16(tile, 48, subgroup, q0, q1, q2, q3, q4, q5, q6, q7);
+    workgroupBarrier();
+    if (HALVED) { x.x1 = read_16(lane, 1, factor); }
+  }
+  if (!HALVED) {
+    x.x2 = read_16(lane, 2, factor);
+    x.x3 = read_16(lane, 3, factor);
+  }
+  return x;
+}
+
 // Sixteen of a thread's scores, times a factor.
 fn read_16(lane: Lane, i: u32, factor: f32) -> mat4x4f {
   let at = lane.scores + i * NEXT % SCORED / 16 * SCORES_16;
@@ -195,173 +230,4 @@ fn weights_16(subgroup: u32, row: u32, i: u32) -> Left {
 // Keys 16 · i … and columns 16 · c … of the tile at `tile`.
 fn columns_16(tile: u32, i: u32, c: u32) -> Right {
   return subgroupMatrixLoad<Right, row_major>(&tiles, tile + 16 * (i * LONG + c), LONG);
-}
-
-// A softmax under way: its largest exponent, the sum of powers, and of powers times other numbers.
-struct Stats {
-  most: f32,
-  sum: f32,
-  dot: f32,
-}
-
-fn joined(stats: Stats, x: mat4x4f, y: mat4x4f) -> Stats {
-  let most = max(stats.most, most_of(x));
-  let e = powers(x, -most);
-  let scale = exp2(stats.most - most);
-  let dots = dot(e[0], y[0]) + dot(e[1], y[1]) + dot(e[2], y[2]) + dot(e[3], y[3]);
-  return Stats(most, fma(stats.sum, scale, sum_of(e)), fma(stats.dot, scale, dots));
-}
-
-// Of a whole row.
-fn whole(stats: Stats) -> Stats {
-  if (!HALVED) { return stats; }
-  let most = max(stats.most, subgroupShuffleXor(stats.most, 16));
-  let scale = exp2(stats.most - most);
-  let sum = stats.sum * scale;
-  let dots = stats.dot * scale;
-  return Stats(most, sum + subgroupShuffleXor(sum, 16), dots + subgroupShuffleXor(dots, 16));
-}
-
-fn most_of(m: mat4x4f) -> f32 {
-  let four = max(max(m[0], m[1]), max(m[2], m[3]));
-  return max(max(four.x, four.y), max(four.z, four.w));
-}
-
-fn sum_of(m: mat4x4f) -> f32 {
-  let four = (m[0] + m[1]) + (m[2] + m[3]);
-  return (four.x + four.y) + (four.z + four.w);
-}
-
-// exp2(m + offset).
-fn powers(m: mat4x4f, offset: f32) -> mat4x4f {
-  return mat4x4f(
-    exp2(m[0] + offset),
-    exp2(m[1] + offset),
-    exp2(m[2] + offset),
-    exp2(m[3] + offset),
-  );
-}
-
-// LOWEST but for numbers of [first, end); the matrix has key … key + 15.
-fn shown(m: mat4x4f, key: u32, first: u32, end: u32) -> mat4x4f {
-  let keys = key + vec4u(0, 1, 2, 3);
-  return mat4x4f(
-    shown_four(m[0], keys, first, end),
-    shown_four(m[1], keys + 4, first, end),
-    shown_four(m[2], keys + 8, first, end),
-    shown_four(m[3], keys + 12, first, end),
-  );
-}
-
-fn shown_four(x: vec4f, keys: vec4u, first: u32, end: u32) -> vec4f {
-  return select(vec4f(LOWEST), x, (keys >= vec4u(first)) & (keys < vec4u(end)));
-}
-
-fn with_last(m: mat4x4f, last: f32, is: bool) -> mat4x4f {
-  return mat4x4f(m[0], m[1], m[2], vec4f(m[3].xyz, select(m[3].w, last, is)));
-}
-
-// What a row has of a block: exponents plus `offset` are those of weights; `inner` is the mean of
-// other numbers by the block's own softmax, 2^gate its landmark's weight.
-struct Level {
-  offset: f32,
-  inner: f32,
-  gate: f32,
-}
-
-fn level_of(stats: Stats, score: f32, top: f32) -> Level {
-  let gate = score - top;
-  return Level(gate - stats.most - log2(stats.sum), stats.dot / stats.sum, gate);
-}
-
-// Of each of a thread's matrices.
-struct Levels {
-  l0: Level,
-  l1: Level,
-  l2: Level,
-  l3: Level,
-}
-
-// The score of a landmark that ends the tile.
-fn last_score(x: Cells, lane: Lane) -> f32 {
-  if (!HALVED) { return x.x3[3].w; }
-  return shared_score(select(LOWEST, x.x1[3].w, lane.key > 0));
-}
-
-// Joins a tile of one block; `ends`: its last key is the landmark, which is left out.
-fn join_tile(stats: Stats, x: Cells, y: Cells, lane: Lane, ends: bool) -> Stats {
-  let first = joined(stats, x.x0, y.x0);
-  if (HALVED) { return joined(first, with_last(x.x1, LOWEST, ends && lane.key > 0), y.x1); }
-  let third = joined(joined(first, x.x1, y.x1), x.x2, y.x2);
-  return joined(third, with_last(x.x3, LOWEST, ends), y.x3);
-}
-
-fn level_of_one(x: mat4x4f, y: mat4x4f, top: f32) -> Level {
-  let none = Stats(LOWEST, 0.0, 0.0);
-  return level_of(joined(none, with_last(x, LOWEST, true), y), x[3].w, top);
-}
-
-fn level_of_two(x: mat4x4f, y: mat4x4f, x1: mat4x4f, y1: mat4x4f, top: f32) -> Level {
-  let first = joined(Stats(LOWEST, 0.0, 0.0), x, y);
-  return level_of(joined(first, with_last(x1, LOWEST, true), y1), x1[3].w, top);
-}
-
-// Of a block whose second half is the neighbour's.
-fn level_of_shared(x: mat4x4f, y: mat4x4f, lane: Lane, top: f32) -> Level {
-  let ends = lane.key > 0;
-  let stats = whole(joined(Stats(LOWEST, 0.0, 0.0), with_last(x, LOWEST, ends), y));
-  return level_of(stats, shared_score(select(LOWEST, x[3].w, ends)), top);
-}
-
-// The one of two threads that is not LOWEST.
-fn shared_score(score: f32) -> f32 {
-  return max(score, subgroupShuffleXor(score, 16));
-}
-
-// Of whole blocks in a tile. What they make of blocks that the row does not see whole means nothing.
-fn levels_of(x: Cells, y: Cells, lane: Lane, top: f32) -> Levels {
-  var l = Levels();
-  if (M == 16) {
-    l.l0 = level_of_one(x.x0, y.x0, top);
-    l.l1 = level_of_one(x.x1, y.x1, top);
-    if (!HALVED) {
-      l.l2 = level_of_one(x.x2, y.x2, top);
-      l.l3 = level_of_one(x.x3, y.x3, top);
-    }
-  } else if (M == 32 && HALVED) {
-    l.l0 = level_of_shared(x.x0, y.x0, lane, top);
-    l.l1 = level_of_shared(x.x1, y.x1, lane, top);
-  } else if (M == 32) {
-    l.l0 = level_of_two(x.x0, y.x0, x.x1, y.x1, top);
-    l.l1 = l.l0;
-    l.l2 = level_of_two(x.x2, y.x2, x.x3, y.x3, top);
-    l.l3 = l.l2;
-  } else {
-    let stats = whole(join_tile(Stats(LOWEST, 0.0, 0.0), x, y, lane, true));
-    let level = level_of(stats, last_score(x, lane), top);
-    l = Levels(level, level, level, level);
-  }
-  return l;
-}
-
-// A row: the key that its query stands at, where its block begins, and the top group's log-sum-exp.
-struct Row {
-  key: u32,
-  own: u32,
-  top: f32,
-}
-
-// Behind the last key of its own block that a row sees.
-fn own_end(row: Row) -> u32 {
-  return min(row.key + 1, row.own + M - 1);
-}
-
-// The weights of key … key + 15. `mixed`: some rows may see them as their own block, or not at all.
-fn weigh(x: mat4x4f, key: u32, level: Level, row: Row, mixed: bool) -> mat4x4f {
-  let marked = (key + 16) % M == 0;
-  if (!mixed) { return with_last(powers(x, level.offset), 0.0, marked); }
-  let earlier = key + 16 <= row.own;
-  let first = select(row.own, key, earlier);
-  let end = select(own_end(row), key + select(16u, 15u, marked), earlier);
-  return powers(shown(x, key, first, end), select(-row.top, level.offset, earlier));
 }

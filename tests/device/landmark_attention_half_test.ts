@@ -10,6 +10,11 @@ import {
   hasLandmarkHalf,
   landmarkAttentionHalf,
 } from "../../src/device/gpu/landmark_attention_half.ts";
+import {
+  chosenKeys,
+  type KeysVariant,
+  landmarkAttentionHalfBackward,
+} from "../../src/device/gpu/landmark_attention_half_backward.ts";
 import { read, view } from "../../src/device/gpu/transfer.ts";
 import { referenceDevice } from "../../src/device/reference/reference_device.ts";
 import { floatsToHalves, halvesToFloats } from "../../src/half.ts";
@@ -39,6 +44,7 @@ interface Case {
   readonly M: number;
   readonly sharpness?: number;
   readonly variant?: Partial<HalfVariant>;
+  readonly keysVariant?: Partial<KeysVariant>;
 }
 
 /** Random numbers that are halves, as numbers and as patterns. */
@@ -100,8 +106,15 @@ async function numbersOf({ whole: tensor, inside }: { whole: Tensor; inside: Ten
 // A kernel for tensor cores takes a CPU many seconds to compile: each case tries several things.
 const CASES: readonly Case[] = [
   { S: 256, D: 64, M: 64, B: 2 },
-  { S: 256, D: 32, M: 16, T: 128, variant: { words: 1, turned: false, split: true } },
-  { S: 192, D: 32, M: 32, variant: { ahead: false } },
+  {
+    S: 256,
+    D: 32,
+    M: 16,
+    T: 128,
+    variant: { words: 1, turned: false, split: true },
+    keysVariant: { words: 1, subgroups: 2 },
+  },
+  { S: 192, D: 32, M: 32, variant: { ahead: false }, keysVariant: { ahead: false } },
   { S: 384, D: 32, M: 128, H: 3, G: 3, variant: { rows: 32, subgroups: 2 } },
   { S: 256, D: 128, M: 64 },
   { S: 128, D: 64, M: 0, H: 4, G: 2, sharpness: 8, variant: { rows: 32, turned: false, words: 1 } },
@@ -133,6 +146,61 @@ for (const testCase of CASES) {
         atol: 1e-5,
         rtol: 1e-5,
       });
+    },
+  });
+}
+
+for (const testCase of CASES) {
+  Deno.test({
+    name: `landmarkAttentionHalfBackward() as on the reference ${JSON.stringify(testCase)}`,
+    ignore,
+    async fn() {
+      using stack = new DisposableStack();
+      const { q, k, v, dOut, blocks, shape } = inputsOf(testCase, stack);
+      const { B, T, S, H, G, D } = shape;
+      const out = stack.use(reference.tensor([B, T, H, D]));
+      const top = stack.use(reference.tensor([B, T, H]));
+      const zero = (heads: number, rows: number) =>
+        stack.use(
+          reference.tensor([B, rows, heads, D], {
+            data: new Float64Array(B * rows * heads * D).fill(GUARD),
+          }),
+        );
+      const expected = { q: zero(H, T), k: zero(G, S), v: zero(G, S) };
+      const forward = [q[0], k[0], v[0], blocks[0], out, top] as const;
+      reference.landmarkAttention(...forward);
+      reference.landmarkAttentionBackward(...forward, dOut[0], expected);
+      const onGpu = async (tensor: Tensor) =>
+        stack.use(host!.tensor(tensor.shape, { data: await reference.read(tensor) }));
+      const actual = {
+        q: guarded([B, T, H, D], stack),
+        k: guarded([B, S, G, D], stack),
+        v: guarded([B, S, G, D], stack),
+      };
+      landmarkAttentionHalfBackward(
+        ...[
+          host!,
+          q[1],
+          k[1],
+          v[1],
+          blocks[1],
+          await onGpu(out),
+          await onGpu(top),
+          dOut[1],
+        ] as const,
+        { q: actual.q.inside, k: actual.k.inside, v: actual.v.inside },
+        {
+          variant: { ...chosenVariant(D), ...testCase.variant },
+          keysVariant: { ...chosenKeys(D), ...testCase.keysVariant },
+        },
+      );
+      for (const name of ["q", "k", "v"] as const) {
+        const exact = await reference.read(expected[name]);
+        const size = Math.max(...Array.from(exact, (x) => Math.abs(x - GUARD)));
+        // Weights and slopes are rounded to 2^-11 of themselves; what is summed of them may cancel.
+        const tolerance = { atol: 1e-3 * size, rtol: 0 };
+        assertClose(await numbersOf(actual[name]), exact, tolerance, `d ${name}, up to ${size}`);
+      }
     },
   });
 }

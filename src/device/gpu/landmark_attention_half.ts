@@ -1,5 +1,7 @@
+import cells from "../../../wgsl/landmark_attention_half_cells.wgsl" with { type: "text" };
 import eights from "../../../wgsl/landmark_attention_half_eights.wgsl" with { type: "text" };
 import forward from "../../../wgsl/landmark_attention_half.wgsl" with { type: "text" };
+import levels from "../../../wgsl/landmark_attention_half_levels.wgsl" with { type: "text" };
 import pieces from "../../../wgsl/landmark_attention_half_pieces.wgsl" with { type: "text" };
 import rows from "../../../wgsl/landmark_attention_half_rows.wgsl" with { type: "text" };
 import words from "../../../wgsl/landmark_attention_half_words.wgsl" with { type: "text" };
@@ -11,7 +13,7 @@ import type { Constants } from "./kernel.ts";
 import { hasTensorCores, TENSOR_CORES } from "./matmul_half.ts";
 
 const name = "landmark_attention_half";
-const common = pieces + rows + forward;
+const common = cells + pieces + rows + levels + forward;
 const KERNELS = { 1: { name, source: words + common }, 4: { name, source: eights + common } };
 
 /** How kernels are written; what is fastest depends on the GPU. */
