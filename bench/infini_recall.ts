@@ -32,7 +32,7 @@ const NOISE = 2;
 const steps = Number(Deno.args[0] ?? 2000);
 const seeds = (Deno.args[1] ?? "1,2").split(",").map(Number);
 const OPTIMIZER = {
-  ...{ rate: 3e-3, beta1: 0.9, beta2: 0.95, epsilon: 1e-8, decay: 0.1, gateRate: 30, clip: 1 },
+  ...{ rate: 2e-3, beta1: 0.9, beta2: 0.95, epsilon: 1e-8, decay: 0.1, gateRate: 0.01, clip: 1 },
   ...{ warmUp: 100, schedule: "cosine" as const, decayShare: 0.25, floor: 0.05 },
 };
 

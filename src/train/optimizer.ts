@@ -32,7 +32,10 @@ export function createOptimizer(
   device: Device,
   weights: Weights,
   parameters: ReadonlyMap<string, Pick<Parameter, "decays" | "isGate">>,
-  recipe: Pick<OptimizerRecipe, "beta1" | "beta2" | "epsilon" | "decay" | "clip" | "gateRate">,
+  recipe: Pick<
+    OptimizerRecipe,
+    "rate" | "beta1" | "beta2" | "epsilon" | "decay" | "clip" | "gateRate"
+  >,
 ): Optimizer {
   const { beta1, beta2, epsilon, decay, clip, gateRate } = recipe;
   using stack = new DisposableStack();
@@ -62,7 +65,7 @@ export function createOptimizer(
         const { decays, isGate } = parameters.get(name)!;
         device.adamW(weight, gradients.get(weight)!, mean, variance, sum, {
           ...options,
-          rate: isGate ? gateRate * rate : rate,
+          rate: isGate ? rate * gateRate / recipe.rate : rate,
           decay: decays ? decay : 0,
         });
       }

@@ -51,7 +51,7 @@ export interface OptimizerRecipe {
   readonly epsilon: number;
   /** On matrices, the embedding aside. @default {0.1} */
   readonly decay: number;
-  /** The rate of mechanisms' gates, as a multiple of the others'. @default {30} */
+  /** The highest rate of mechanisms' gates, which need a larger one. @default {0.01} */
   readonly gateRate: number;
   /** The largest norm of a gradient. @default {1} */
   readonly clip: number;
@@ -91,7 +91,7 @@ const readOptimizer = object<OptimizerRecipe>({
   beta2: optional(number({ least: 0, below: 1 }), 0.95),
   epsilon: optional(number({ above: 0 }), 1e-8),
   decay: optional(number({ least: 0 }), 0.1),
-  gateRate: optional(number({ above: 0 }), 30),
+  gateRate: optional(number({ above: 0 }), 0.01),
   clip: optional(number({ above: 0 }), 1),
   warmUp: optional(count(0), 200),
   schedule: optional(oneOf("cosine", "hold"), "cosine"),

@@ -35,6 +35,7 @@ async function check(device: Device): Promise<void> {
     epsilon: 1e-8,
     decay: 0.1,
     clip: 1,
+    rate: 1,
     gateRate: 1,
   });
 

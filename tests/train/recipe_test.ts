@@ -22,7 +22,7 @@ Deno.test("parseRecipe() fills in what is left out", () => {
     beta2: 0.95,
     epsilon: 1e-8,
     decay: 0.1,
-    gateRate: 30,
+    gateRate: 0.01,
     clip: 1,
     warmUp: 200,
     schedule: "cosine",
