@@ -211,7 +211,7 @@ function addProducts(
 }
 
 /** out [count, D] += weights [rows, count], turned, · values [rows, D]. */
-function addTurned(
+export function addTurned(
   count: u32,
   rows: u32,
   weights: usize,

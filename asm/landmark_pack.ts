@@ -142,7 +142,7 @@ function pack(
   }
 }
 
-function packPanel(
+export function packPanel(
   rows: usize,
   step: u32,
   list: usize,
@@ -199,7 +199,7 @@ function rowAt(list: usize, i: u32, listStep: u32, count: u32): i32 {
   return i < count ? load<i32>(list + i * listStep) : -1;
 }
 
-function packRows(
+export function packRows(
   rows: usize,
   step: u32,
   list: usize,

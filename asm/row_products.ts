@@ -33,6 +33,41 @@ export function rowScores(
   }
 }
 
+/** scores [count] = q · rows, `step` bytes apart; 0 − step goes backwards. */
+export function runScores(
+  q: usize,
+  dim: u32,
+  rows: usize,
+  step: u32,
+  count: u32,
+  scores: usize,
+): void {
+  for (let i: u32 = 0; i < count; i += 4, rows += step << 2, scores += 16) {
+    // Past the end the last row stands in.
+    const left = count - i - 1, b = rows + step * min(1, left), c = rows + step * min(2, left);
+    const four = fourDots(q, dim, rows, b, c, rows + step * min(3, left));
+    if (left >= 3) v128.store(scores, four);
+    else storeTail(scores, four, left + 1);
+  }
+}
+
+/** out [D] += Σ weights [count] · rows, `step` bytes apart. */
+export function addRun(
+  weights: usize,
+  rows: usize,
+  step: u32,
+  count: u32,
+  dim: u32,
+  out: usize,
+): void {
+  for (; count >= 4; count -= 4, weights += 16, rows += step << 2) {
+    addFour(weights, rows, rows + step, rows + 2 * step, rows + 3 * step, dim, out);
+  }
+  for (; count > 0; count--, weights += 4, rows += step) {
+    addRow(v128.load32_splat(weights), rows, dim, out);
+  }
+}
+
 /** x · a, x · b, x · c, x · d of `dim` numbers each. */
 function fourDots(x: usize, dim: u32, a: usize, b: usize, c: usize, d: usize): v128 {
   let total = f32x4.splat(0);

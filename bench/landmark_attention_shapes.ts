@@ -46,6 +46,10 @@ export const ATTENTION_CASES: Readonly<Record<string, (device: Device) => Attent
     foreign: 256,
   }),
   ...both("tiny model, 192 tokens", { T: 192, S: 192, H: 4, G: 2, D: 64, M: 64 }),
+  ...windows("a window without an end", {}),
+  ...windows("relative positions", { P: 2048 }),
+  ...windows("a window of 512", { window: 512 }),
+  ...windows("a window of 512, relative", { window: 512, P: 512 }),
   "decode: 1 of 2048, 8 heads": (device) =>
     dense(device, { T: 1, S: 2048, H: 8, G: 8, D: 64, M: 64 }),
   "decode: 1 of 192, tiny model": (device) =>
@@ -105,6 +109,45 @@ function dense(device: Device, shape: Dense): AttentionCase {
       : () => device.landmarkAttention(q, k, v, blocks, out, top, { foreign }),
     operations: pairs * D * (backward ? 10 : 4),
     bytes: B * S * G * D * 8,
+    [Symbol.dispose]: () => stack.dispose(),
+  };
+}
+
+/** 8 heads, 2048 tokens, width 64. */
+function windows(
+  name: string,
+  options: { window?: number; P?: number },
+): Record<string, (device: Device) => AttentionCase> {
+  return {
+    [`forward: ${name}`]: (device) => windowed(device, options, false),
+    [`backward: ${name}`]: (device) => windowed(device, options, true),
+  };
+}
+
+function windowed(
+  device: Device,
+  { window, P }: { window?: number; P?: number },
+  backward: boolean,
+): AttentionCase {
+  const [S, H, D] = [2048, 8, 64];
+  const stack = new DisposableStack();
+  const make = (...axes: number[]): Tensor => stack.use(noise(device, axes));
+  const [q, k, v, dOut, out, dQ, dK, dV] = Array.from({ length: 8 }, () => make(1, S, H, D));
+  const sums = make(1, S, H);
+  const relativeOf = (count: number) => ({
+    ...{ distances: make(count, H, D), contentBias: make(H, D), positionBias: make(H, D) },
+  });
+  const options = { window, relative: P === undefined ? undefined : relativeOf(P) };
+  const gradients = { q: dQ, k: dK, v: dV, ...P !== undefined && relativeOf(P) };
+  device.windowAttention(q, k, v, out, sums, options);
+  const seen = Math.min(S, window ?? S);
+  const products = (backward ? 10 : 4) * (P === undefined ? 1 : 1.5);
+  return {
+    run: backward
+      ? () => device.windowAttentionBackward(q, k, v, out, sums, dOut, gradients, options)
+      : () => device.windowAttention(q, k, v, out, sums, options),
+    operations: H * (seen * (seen + 1) / 2 + (S - seen) * seen) * D * products,
+    bytes: S * H * D * 8,
     [Symbol.dispose]: () => stack.dispose(),
   };
 }

@@ -286,7 +286,7 @@ Deno.test("compare trains mechanisms, and sets them side by side", async () => {
   };
   const path = `${text.folder}/comparison.json`;
   await Deno.writeTextFile(path, JSON.stringify(comparison));
-  const line = `compare ${path} --out ${text.folder}/out --device reference`;
+  const line = `compare ${path} --out ${text.folder}/out --threads 1`;
   const { code, out, note } = await run(line);
   equal(code, 0, note);
   for (const name of Object.keys(comparison.models)) match(out, new RegExp(`^${name} `, "m"));

@@ -1,6 +1,5 @@
 import type { Device, Tensor } from "../device.ts";
 import { DeviceError } from "../device_error.ts";
-import { windowMissing } from "../window_missing.ts";
 import { adamW } from "./adam_w.ts";
 import { add } from "./add.ts";
 import {
@@ -17,6 +16,7 @@ import { copy, fill } from "./fill.ts";
 import { gather, gatherBackward } from "./gather.ts";
 import type { Host } from "./host.ts";
 import { infiniAttention, infiniAttentionBackward, infiniRead, infiniWrite } from "./infini.ts";
+import { joinRows, joinRowsBackward } from "./join_rows.ts";
 import { availableBuilds, type Build, compileKernels, threadsAvailable } from "./kernels.ts";
 import { blocks, landmarkAttention, landmarkAttentionBackward } from "./landmark_attention.ts";
 import { matmul } from "./matmul.ts";
@@ -26,6 +26,7 @@ import { rope } from "./rope.ts";
 import { sumSquares } from "./sum_squares.ts";
 import { swiGlu, swiGluBackward } from "./swi_glu.ts";
 import { read, reshape, view, write } from "./transfer.ts";
+import { windowAttention, windowAttentionBackward } from "./window_attention.ts";
 import { createHost, type WasmHost } from "./wasm_host.ts";
 
 /** Options of {@linkcode openCpuDevice}. */
@@ -143,11 +144,14 @@ function cpuDevice(
     chooseBlocks: on(chooseBlocks),
     placeBlocks: on(placeBlocks),
     memoryAttention: on(memoryAttention),
-    ...windowMissing("CPU"),
     infiniAttention: on(infiniAttention),
     infiniAttentionBackward: on(infiniAttentionBackward),
     infiniRead: on(infiniRead),
     infiniWrite: on(infiniWrite),
+    windowAttention: on(windowAttention),
+    windowAttentionBackward: on(windowAttentionBackward),
+    joinRows: on(joinRows),
+    joinRowsBackward: on(joinRowsBackward),
     [Symbol.dispose]: () => host[Symbol.dispose](),
   };
 }
