@@ -2,6 +2,16 @@ import { equal, match, ok } from "node:assert/strict";
 
 const ROOT = new URL("../", import.meta.url);
 
+/** The module in parts computes on the CPU. */
+const MODULE_USE = `
+  const { openDevice } = await import("./mod.js");
+  using device = await openDevice({ device: "cpu", threads: 1 });
+  using x = device.tensor([2], { data: [1, 2] });
+  using y = device.tensor([2], { data: [2, 3] });
+  device.add(x, y, y);
+  console.log(String(await device.read(y)));
+`;
+
 async function deno(args: string[], cwd: string | URL, env: Record<string, string> = {}) {
   const command = new Deno.Command(Deno.execPath(), { args, cwd, env });
   const { code, stdout, stderr } = await command.output();
@@ -12,8 +22,11 @@ async function deno(args: string[], cwd: string | URL, env: Record<string, strin
 Deno.test("the bundle does the demo from an empty folder, without a network", async () => {
   const made = await deno(["run", "-A", "scripts/bundle.ts"], ROOT);
   equal(made.code, 0, made.note);
-  match(made.out, /^dist\/mod\.js {4}\d+ kB, the module/);
-  ok(Deno.statSync(new URL("dist/mod.js", ROOT)).size <= 300_000);
+  const [, core] = made.out.match(/^dist\/module\/ {2}(\d+) kB, what everyone loads/)!;
+  ok(Number(core) <= 300, made.out);
+  match(made.out, /gpu_device-\w+\.js, when needed/);
+  const use = await deno(["eval", "--no-config", MODULE_USE], new URL("dist/module/", ROOT));
+  equal(use.out, "3,5\n", use.note);
 
   const folder = await Deno.makeTempDir();
   try {

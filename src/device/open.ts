@@ -2,7 +2,6 @@ import { type CpuDeviceOptions, openCpuDevice } from "./cpu/cpu_device.ts";
 import type { Device } from "./device.ts";
 import { DeviceError } from "./device_error.ts";
 import { isSoftware, requestAdapter } from "./gpu/adapter.ts";
-import { referenceDevice } from "./reference/reference_device.ts";
 
 export type { CpuDeviceOptions } from "./cpu/cpu_device.ts";
 export type { Build } from "./cpu/kernels.ts";
@@ -43,7 +42,7 @@ export async function openDevice(options: OpenDeviceOptions = {}): Promise<Devic
     case "cpu":
       return await openCpuDevice(cpu);
     case "reference":
-      return referenceDevice();
+      return (await import("./reference/reference_device.ts")).referenceDevice();
     case "gpu":
       return await openGpu(gpu);
     default:
