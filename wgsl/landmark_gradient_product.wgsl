@@ -32,12 +32,6 @@ var<workgroup> weights_tile: array<array<array<vec4f, TILE / 4 + 1>, STEP>, TILE
 /// The other one: 16 rows of 64 numbers.
 var<workgroup> step_rows: array<array<vec4f, 16>, STEP>;
 
-/// Of query t of head h, counted from params.t_first.
-fn query_row(b: u32, t: u32, h: u32) -> u32 {
-  if (t >= params.t_count) { return NO_ROW; }
-  return (b * params.T + params.t_first + t) * params.H + h;
-}
-
 /// The rows that a lane brings in: its queries and its keys lane / 4 and 32 + lane / 4.
 struct Rows {
   query0: u32,

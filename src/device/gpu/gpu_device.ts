@@ -1,7 +1,6 @@
 import type { Device, Tensor } from "../device.ts";
 import { DeviceError } from "../device_error.ts";
 import { infiniMissing } from "../infini_missing.ts";
-import { windowMissing } from "../window_missing.ts";
 import { adamW } from "./adam_w.ts";
 import { type GpuDeviceOptions, type OpenAdapter, openAdapter, requestAdapter } from "./adapter.ts";
 import { add } from "./add.ts";
@@ -13,6 +12,7 @@ import { crossEntropy, crossEntropyBackward } from "./cross_entropy.ts";
 import { fill } from "./fill.ts";
 import { gather, gatherBackward } from "./gather.ts";
 import { createGpuHost, type WholeHost } from "./gpu_host.ts";
+import { joinRows, joinRowsBackward } from "./join_rows.ts";
 import { landmarkAttention } from "./landmark_attention.ts";
 import { landmarkAttentionBackward } from "./landmark_attention_backward.ts";
 import { landmarkScores } from "./landmark_scores.ts";
@@ -26,6 +26,8 @@ import { rope } from "./rope.ts";
 import { sumSquares } from "./sum_squares.ts";
 import { swiGlu, swiGluBackward } from "./swi_glu.ts";
 import { copy, read, reshape, view, write } from "./transfer.ts";
+import { windowAttention } from "./window_attention.ts";
+import { windowAttentionBackward } from "./window_attention_backward.ts";
 
 export type { GpuDeviceOptions } from "./adapter.ts";
 
@@ -92,7 +94,10 @@ function gpuDevice(open: OpenAdapter, profile: boolean): GpuDevice {
     placeBlocks: on(placeBlocks),
     memoryAttention: on(memoryAttention),
     ...infiniMissing("GPU"),
-    ...windowMissing("GPU"),
+    windowAttention: on(windowAttention),
+    windowAttentionBackward: on(windowAttentionBackward),
+    joinRows: on(joinRows),
+    joinRowsBackward: on(joinRowsBackward),
     async profile() {
       host.commands.flush();
       return await host.profiler?.take() ?? new Map();

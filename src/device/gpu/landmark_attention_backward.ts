@@ -83,7 +83,7 @@ function back(host: GpuHost, job: Job, own: Keys, pool: Pool | undefined): void 
 }
 
 /** Lets `body` add to another tensor, and that to `out`: a kernel may not bind a buffer twice to write. */
-function apart(host: GpuHost, out: Tensor, body: (out: Tensor) => void): void {
+export function apart(host: GpuHost, out: Tensor, body: (out: Tensor) => void): void {
   using other = host.tensor(out.shape);
   body(other);
   add(host, out, other, out);

@@ -17,6 +17,7 @@ import made from "../../../wgsl/landmark_gradient_made.wgsl" with { type: "text"
 import narrow from "../../../wgsl/landmark_gradient_narrow.wgsl" with { type: "text" };
 import product from "../../../wgsl/landmark_gradient_product.wgsl" with { type: "text" };
 import regular from "../../../wgsl/landmark_gradient_regular.wgsl" with { type: "text" };
+import rows from "../../../wgsl/landmark_gradient_rows.wgsl" with { type: "text" };
 import sights from "../../../wgsl/landmark_gradient_sights.wgsl" with { type: "text" };
 import weights from "../../../wgsl/landmark_gradient_weights.wgsl" with { type: "text" };
 import wide from "../../../wgsl/landmark_gradient_wide.wgsl" with { type: "text" };
@@ -92,6 +93,7 @@ function variant(name: Name, { load, keys, levels }: Variant): Kernel {
       { wide, narrow }[load],
       { sights: sights + weights, regular: regular + weights, foreign }[keys],
       { kept, made, written: "" }[levels],
+      rows,
       product,
       { blocks: blocksSource, keys: keysSource, queries: queriesSource }[name],
     ].join("\n"),
