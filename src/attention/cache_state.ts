@@ -10,12 +10,13 @@ import {
 } from "./cache_plan.ts";
 import { saveCacheState } from "./cache_snapshot.ts";
 import type { LayerInput, State, Step } from "./mechanism.ts";
+import { type StepGuard, stepGuard } from "./step_guard.ts";
 import { replaceNothing, usageWithoutBlocks } from "./state_usage.ts";
 
 /** The streaming half of Transformer-XL and of sliding windows. */
 export function cacheState(parts: CacheParts): State {
   const { plan: { window, cache }, section } = parts;
-  let serial = 0;
+  const guard = stepGuard();
   const local = (): number => section.length - cache;
   return {
     get room() {
@@ -33,16 +34,13 @@ export function cacheState(parts: CacheParts): State {
     get usage() {
       return usageWithoutBlocks({ memoryBytes: distanceBytes(parts), localBytes: section.bytes });
     },
-    step(count) {
-      const own = ++serial;
-      return beginStep(parts, count, () => own === serial);
-    },
+    step: (count) => beginStep(parts, count, guard),
     fork: () => cacheState(copyOfCache(parts)),
     replace: replaceNothing,
     missingBytes: () => 0,
     save: () => saveCacheState(parts),
     [Symbol.dispose]() {
-      serial++;
+      guard.end();
       parts[Symbol.dispose]();
     },
   };
@@ -52,23 +50,12 @@ function distanceBytes({ distances }: CacheParts): number {
   return [...distances.values()].reduce((sum, { shape }) => sum + 4 * sizeOf(shape), 0);
 }
 
-function beginStep(parts: CacheParts, count: number, isLatest: () => boolean): Step {
+function beginStep(parts: CacheParts, count: number, guard: StepGuard): Step {
   const { device, plan, section, rotations } = parts;
   const { window, cache, positions: kind } = plan;
   const at = section.length;
-  const room = cache + window - at;
-  if (!Number.isInteger(count) || count < 1 || count > room) {
-    throw new RangeError(
-      `Cannot begin a step as its tokens must be an integer in [1, ${room}]: ` +
-        `current value is ${count}`,
-    );
-  }
+  const check = guard.begin(count, cache + window - at);
   const positions = countUp(device, 1, count, at);
-  let open = true;
-  const check = (): void => {
-    if (open && isLatest()) return;
-    throw new TypeError("Cannot go on with a step as the memory was changed since it began");
-  };
   const append = (layer: number, input: LayerInput): void => {
     const own = (x: Tensor): Tensor => device.view(x, at, count);
     const k = input.k();
@@ -103,13 +90,13 @@ function beginStep(parts: CacheParts, count: number, isLatest: () => boolean): S
     },
     async commit() {
       check();
-      open = false;
+      check.close();
       section.length += count;
       if (section.length === cache + window) moveOn(parts);
       await Promise.resolve();
     },
     [Symbol.dispose]() {
-      open = false;
+      check.close();
       positions[Symbol.dispose]();
     },
   };

@@ -4,12 +4,13 @@ import { copyOfInfini, type InfiniParts } from "./infini_parts.ts";
 import { GATE, START } from "./infini_plan.ts";
 import { saveInfiniState } from "./infini_snapshot.ts";
 import type { LayerInput, State, Step } from "./mechanism.ts";
+import { type StepGuard, stepGuard } from "./step_guard.ts";
 import { replaceNothing, usageWithoutBlocks } from "./state_usage.ts";
 
 /** The streaming half of Infini-attention. */
 export function infiniState(parts: InfiniParts): State {
   const { plan, section, memoryBytes } = parts;
-  let serial = 0;
+  const guard = stepGuard();
   return {
     get room() {
       return plan.segment - section.length;
@@ -22,37 +23,23 @@ export function infiniState(parts: InfiniParts): State {
     },
     bytes: memoryBytes + section.bytes,
     usage: usageWithoutBlocks({ memoryBytes, localBytes: section.bytes }),
-    step(count) {
-      const own = ++serial;
-      return beginStep(parts, count, () => own === serial);
-    },
+    step: (count) => beginStep(parts, count, guard),
     fork: () => infiniState(copyOfInfini(parts)),
     replace: replaceNothing,
     missingBytes: () => 0,
     save: () => saveInfiniState(parts),
     [Symbol.dispose]() {
-      serial++;
+      guard.end();
       parts[Symbol.dispose]();
     },
   };
 }
 
-function beginStep(parts: InfiniParts, count: number, isLatest: () => boolean): Step {
+function beginStep(parts: InfiniParts, count: number, guard: StepGuard): Step {
   const { device, plan, section, rotations } = parts;
   const at = section.length;
-  const room = plan.segment - at;
-  if (!Number.isInteger(count) || count < 1 || count > room) {
-    throw new RangeError(
-      `Cannot begin a step as its tokens must be an integer in [1, ${room}]: ` +
-        `current value is ${count}`,
-    );
-  }
+  const check = guard.begin(count, plan.segment - at);
   const positions = countUp(device, 1, count, at);
-  let open = true;
-  const check = (): void => {
-    if (open && isLatest()) return;
-    throw new TypeError("Cannot go on with a step as the memory was changed since it began");
-  };
   const starts = new Map<number, Tensor>();
   /** Writes a layer's keys and values behind those of the section. */
   const append = (layer: number, input: LayerInput): void => {
@@ -92,13 +79,13 @@ function beginStep(parts: InfiniParts, count: number, isLatest: () => boolean): 
     },
     async commit() {
       check();
-      open = false;
+      check.close();
       section.length += count;
       if (section.length === plan.segment) fold(parts, starts);
       await Promise.resolve();
     },
     [Symbol.dispose]() {
-      open = false;
+      check.close();
       positions[Symbol.dispose]();
     },
   };

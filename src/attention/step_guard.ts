@@ -1,0 +1,44 @@
+/** What every state asks of the steps that are begun on it. */
+
+/** Keeps steps of one state apart: only the one that was begun last may go on. */
+export interface StepGuard {
+  /**
+   * Begins a step of `count` tokens, of which `room` fit.
+   *
+   * @returns Call it before anything is done in the step.
+   * @throws {RangeError} If they do not fit.
+   */
+  begin(count: number, room: number): StepCheck;
+  /** No step may go on any more. */
+  end(): void;
+}
+
+/** Throws a TypeError if the step may not go on. */
+export interface StepCheck {
+  (): void;
+  /** The step is over. */
+  close(): void;
+}
+
+/** A guard for one state. */
+export function stepGuard(): StepGuard {
+  let serial = 0;
+  return {
+    begin(count, room) {
+      if (!Number.isInteger(count) || count < 1 || count > room) {
+        throw new RangeError(
+          `Cannot begin a step as its tokens must be an integer in [1, ${room}]: ` +
+            `current value is ${count}`,
+        );
+      }
+      const own = ++serial;
+      let open = true;
+      const check = (): void => {
+        if (open && own === serial) return;
+        throw new TypeError("Cannot go on with a step as the memory was changed since it began");
+      };
+      return Object.assign(check, { close: () => void (open = false) });
+    },
+    end: () => void serial++,
+  };
+}
