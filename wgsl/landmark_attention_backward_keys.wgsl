@@ -72,6 +72,40 @@ fn slope_weighed(keys: Keys, b: u32, first: u32, t: u32, row: u32, x: u32, e: ve
   weights_tile[t / STEP][t % STEP][x] = slopes(keys, query, levels, p, e);
 }
 
+fn weigh_rows(keys: Keys, b: u32, first: u32, row: u32, at: Place, s: Tile) {
+  if (SPELLED == 0) {
+    for (var i = 0u; i < 8; i++) {
+      weigh(keys, b, first, 4 * at.y + step_of(i), row, at.x, row_of(s, i));
+    }
+    return;
+  }
+  weigh(keys, b, first, 4 * at.y, row, at.x, s.low[0]);
+  weigh(keys, b, first, 4 * at.y + 1, row, at.x, s.low[1]);
+  weigh(keys, b, first, 4 * at.y + 2, row, at.x, s.low[2]);
+  weigh(keys, b, first, 4 * at.y + 3, row, at.x, s.low[3]);
+  weigh(keys, b, first, 4 * at.y + 32, row, at.x, s.high[0]);
+  weigh(keys, b, first, 4 * at.y + 33, row, at.x, s.high[1]);
+  weigh(keys, b, first, 4 * at.y + 34, row, at.x, s.high[2]);
+  weigh(keys, b, first, 4 * at.y + 35, row, at.x, s.high[3]);
+}
+
+fn slope_rows(keys: Keys, b: u32, first: u32, row: u32, at: Place, e: Tile) {
+  if (SPELLED == 0) {
+    for (var i = 0u; i < 8; i++) {
+      slope_weighed(keys, b, first, 4 * at.y + step_of(i), row, at.x, row_of(e, i));
+    }
+    return;
+  }
+  slope_weighed(keys, b, first, 4 * at.y, row, at.x, e.low[0]);
+  slope_weighed(keys, b, first, 4 * at.y + 1, row, at.x, e.low[1]);
+  slope_weighed(keys, b, first, 4 * at.y + 2, row, at.x, e.low[2]);
+  slope_weighed(keys, b, first, 4 * at.y + 3, row, at.x, e.low[3]);
+  slope_weighed(keys, b, first, 4 * at.y + 32, row, at.x, e.high[0]);
+  slope_weighed(keys, b, first, 4 * at.y + 33, row, at.x, e.high[1]);
+  slope_weighed(keys, b, first, 4 * at.y + 34, row, at.x, e.high[2]);
+  slope_weighed(keys, b, first, 4 * at.y + 35, row, at.x, e.high[3]);
+}
+
 fn put(b: u32, j: u32, g: u32, quad: u32, dk: vec4f, dv: vec4f) {
   if (j >= params.S) { return; }
   let row = (b * params.S + j) * params.G + g;
@@ -82,6 +116,23 @@ fn put(b: u32, j: u32, g: u32, quad: u32, dk: vec4f, dv: vec4f) {
     d_k[params.d_k_at + row * D + d] += params.scale * dk[i];
     if (value) { d_v[params.d_v_at + row * D + d] += dv[i]; }
   }
+}
+
+fn put_rows(b: u32, j: u32, g: u32, quad: u32, dk: Tile, dv: Tile) {
+  if (SPELLED == 0) {
+    for (var i = 0u; i < 8; i++) {
+      put(b, j + step_of(i), g, quad, row_of(dk, i), row_of(dv, i));
+    }
+    return;
+  }
+  put(b, j, g, quad, dk.low[0], dv.low[0]);
+  put(b, j + 1, g, quad, dk.low[1], dv.low[1]);
+  put(b, j + 2, g, quad, dk.low[2], dv.low[2]);
+  put(b, j + 3, g, quad, dk.low[3], dv.low[3]);
+  put(b, j + 32, g, quad, dk.high[0], dv.high[0]);
+  put(b, j + 33, g, quad, dk.high[1], dv.high[1]);
+  put(b, j + 34, g, quad, dk.high[2], dv.high[2]);
+  put(b, j + 35, g, quad, dk.high[3], dv.high[3]);
 }
 
 @compute @workgroup_size(128)
@@ -108,34 +159,12 @@ fn landmark_attention_backward_keys(
       let query1 = query_row(b, t + 32 + lane / SLICE, h);
       let rows = Rows(query0, query1, key0, key1);
       let s = products(0, rows, lane, at);
-      weigh(keys, b, t, 4 * at.y, row, at.x, s.low[0]);
-      weigh(keys, b, t, 4 * at.y + 1, row, at.x, s.low[1]);
-      weigh(keys, b, t, 4 * at.y + 2, row, at.x, s.low[2]);
-      weigh(keys, b, t, 4 * at.y + 3, row, at.x, s.low[3]);
-      weigh(keys, b, t, 4 * at.y + 32, row, at.x, s.high[0]);
-      weigh(keys, b, t, 4 * at.y + 33, row, at.x, s.high[1]);
-      weigh(keys, b, t, 4 * at.y + 34, row, at.x, s.high[2]);
-      weigh(keys, b, t, 4 * at.y + 35, row, at.x, s.high[3]);
+      weigh_rows(keys, b, t, row, at, s);
       dv = add_queries(dv, 1, b, t, h, quad, lane, at);
       let e = products(1, rows, lane, at);
-      slope_weighed(keys, b, t, 4 * at.y, row, at.x, e.low[0]);
-      slope_weighed(keys, b, t, 4 * at.y + 1, row, at.x, e.low[1]);
-      slope_weighed(keys, b, t, 4 * at.y + 2, row, at.x, e.low[2]);
-      slope_weighed(keys, b, t, 4 * at.y + 3, row, at.x, e.low[3]);
-      slope_weighed(keys, b, t, 4 * at.y + 32, row, at.x, e.high[0]);
-      slope_weighed(keys, b, t, 4 * at.y + 33, row, at.x, e.high[1]);
-      slope_weighed(keys, b, t, 4 * at.y + 34, row, at.x, e.high[2]);
-      slope_weighed(keys, b, t, 4 * at.y + 35, row, at.x, e.high[3]);
+      slope_rows(keys, b, t, row, at, e);
       dk = add_queries(dk, 0, b, t, h, quad, lane, at);
     }
   }
-  let j = first + 4 * at.y;
-  put(b, j, g, quad + at.x, dk.low[0], dv.low[0]);
-  put(b, j + 1, g, quad + at.x, dk.low[1], dv.low[1]);
-  put(b, j + 2, g, quad + at.x, dk.low[2], dv.low[2]);
-  put(b, j + 3, g, quad + at.x, dk.low[3], dv.low[3]);
-  put(b, j + 32, g, quad + at.x, dk.high[0], dv.high[0]);
-  put(b, j + 33, g, quad + at.x, dk.high[1], dv.high[1]);
-  put(b, j + 34, g, quad + at.x, dk.high[2], dv.high[2]);
-  put(b, j + 35, g, quad + at.x, dk.high[3], dv.high[3]);
+  put_rows(b, first + 4 * at.y, g, quad + at.x, dk, dv);
 }

@@ -54,6 +54,31 @@ fn back(keys: Keys, b: u32, first: u32, t: u32, row: u32, x: u32, s: vec4f, e: v
   return slopes(keys, query, levels, weights(keys, query, levels, s), e);
 }
 
+fn back_rows(keys: Keys, b: u32, first: u32, row: u32, at: Place, s: Tile, e: Tile) -> Tile {
+  if (SPELLED == 0) {
+    var ds = Tile();
+    for (var i = 0u; i < 4; i++) {
+      ds.low[i] = back(keys, b, first, 4 * at.y + i, row, at.x, row_of(s, i), row_of(e, i));
+      ds.high[i] =
+        back(keys, b, first, 4 * at.y + 32 + i, row, at.x, row_of(s, i + 4), row_of(e, i + 4));
+    }
+    return ds;
+  }
+  let low = mat4x4f(
+    back(keys, b, first, 4 * at.y, row, at.x, s.low[0], e.low[0]),
+    back(keys, b, first, 4 * at.y + 1, row, at.x, s.low[1], e.low[1]),
+    back(keys, b, first, 4 * at.y + 2, row, at.x, s.low[2], e.low[2]),
+    back(keys, b, first, 4 * at.y + 3, row, at.x, s.low[3], e.low[3]),
+  );
+  let high = mat4x4f(
+    back(keys, b, first, 4 * at.y + 32, row, at.x, s.high[0], e.high[0]),
+    back(keys, b, first, 4 * at.y + 33, row, at.x, s.high[1], e.high[1]),
+    back(keys, b, first, 4 * at.y + 34, row, at.x, s.high[2], e.high[2]),
+    back(keys, b, first, 4 * at.y + 35, row, at.x, s.high[3], e.high[3]),
+  );
+  return Tile(low, high);
+}
+
 /// One row of the tile for each key.
 fn put_slopes(low: mat4x4f, high: mat4x4f, at: Place) {
   let step = at.x / 4;
@@ -81,6 +106,10 @@ fn put(b: u32, t: u32, h: u32, quad: u32, dq: vec4f) {
 }
 
 fn put_rows(b: u32, t: u32, h: u32, quad: u32, dq: Tile) {
+  if (SPELLED == 0) {
+    for (var i = 0u; i < 8; i++) { put(b, t + step_of(i), h, quad, row_of(dq, i)); }
+    return;
+  }
   put(b, t, h, quad, dq.low[0]);
   put(b, t + 1, h, quad, dq.low[1]);
   put(b, t + 2, h, quad, dq.low[2]);
@@ -118,21 +147,10 @@ fn landmark_attention_backward_queries(
     let s = products(0, rows, lane, at);
     let e = products(1, rows, lane, at);
     make_levels(b, keys, s, e, row, first, key, part, at, lane);
-    let low = mat4x4f(
-      back(keys, b, first, 4 * at.y, row, at.x, s.low[0], e.low[0]),
-      back(keys, b, first, 4 * at.y + 1, row, at.x, s.low[1], e.low[1]),
-      back(keys, b, first, 4 * at.y + 2, row, at.x, s.low[2], e.low[2]),
-      back(keys, b, first, 4 * at.y + 3, row, at.x, s.low[3], e.low[3]),
-    );
-    let high = mat4x4f(
-      back(keys, b, first, 4 * at.y + 32, row, at.x, s.high[0], e.high[0]),
-      back(keys, b, first, 4 * at.y + 33, row, at.x, s.high[1], e.high[1]),
-      back(keys, b, first, 4 * at.y + 34, row, at.x, s.high[2], e.high[2]),
-      back(keys, b, first, 4 * at.y + 35, row, at.x, s.high[3], e.high[3]),
-    );
+    let ds = back_rows(keys, b, first, row, at, s, e);
     // Levels may have been read from where the gradients go.
     workgroupBarrier();
-    put_slopes(low, high, at);
+    put_slopes(ds.low, ds.high, at);
     dq = add_keys(dq, b, key, g, quad, lane, at);
     if (WIDE > 0) { more = add_keys(more, b, key, g, quad + 16, lane, at); }
   }

@@ -1,6 +1,7 @@
 // Products of 64 queries and 64 keys, by 128 lanes. Lane (x, y), x < 16 and y < 8, has the keys
 // 4x … 4x + 3 and the queries 4y … 4y + 3 and 32 + 4y … 32 + 4y + 3: eight rows of four numbers.
-// What a lane does is spelled out, so that all of it stays in registers.
+// What a lane does is spelled out, so that all of it stays in registers; if SPELLED is 0 it is done
+// in loops, which are slower and take less time to compile.
 
 const TILE = 64u;
 /// Quads of the inner axis that are in workgroup memory at a time; one more keeps banks apart.
@@ -13,6 +14,27 @@ const STEP = 16u;
 struct Tile {
   low: mat4x4f,
   high: mat4x4f,
+}
+
+/// Row i of eight: chosen, as to index it would move it to memory.
+fn row_of(tile: Tile, i: u32) -> vec4f {
+  let is_odd = (i & 1) != 0;
+  let low = select(
+    select(tile.low[0], tile.low[1], is_odd),
+    select(tile.low[2], tile.low[3], is_odd),
+    (i & 2) != 0,
+  );
+  let high = select(
+    select(tile.high[0], tile.high[1], is_odd),
+    select(tile.high[2], tile.high[3], is_odd),
+    (i & 2) != 0,
+  );
+  return select(low, high, i >= 4);
+}
+
+/// Where row i of a lane's eight is behind its first one.
+fn step_of(i: u32) -> u32 {
+  return i % 4 + i / 4 * 32;
 }
 
 /// The place of a lane: of 32 lanes, 8 have one y after another, so that they read few numbers.
@@ -114,10 +136,14 @@ fn products(side: u32, rows: Rows, lane: u32, at: Place) -> Tile {
     workgroupBarrier();
     // What comes next is under way while this is worked on.
     if (slice + 1 < SLICES) { next = fetch(side, rows, (slice + 1) * SLICE + quad); }
-    sum = add_quad(sum, 0, at);
-    sum = add_quad(sum, 1, at);
-    sum = add_quad(sum, 2, at);
-    sum = add_quad(sum, 3, at);
+    if (SPELLED == 0) {
+      for (var i = 0u; i < SLICE; i++) { sum = add_quad(sum, i, at); }
+    } else {
+      sum = add_quad(sum, 0, at);
+      sum = add_quad(sum, 1, at);
+      sum = add_quad(sum, 2, at);
+      sum = add_quad(sum, 3, at);
+    }
   }
   return sum;
 }
@@ -145,6 +171,10 @@ fn add_row(sum: Tile, step: u32, i: u32, at: Place) -> Tile {
 /// sum [64, 64] += weights_tileᵀ [64, 16] · step_rows [16, 64], of one step.
 fn add_step(sum: Tile, step: u32, at: Place) -> Tile {
   var next = sum;
+  if (SPELLED == 0) {
+    for (var i = 0u; i < STEP; i++) { next = add_row(next, step, i, at); }
+    return next;
+  }
   for (var i = 0u; i < STEP; i += 4) {
     next = add_row(next, step, i, at);
     next = add_row(next, step, i + 1, at);

@@ -99,10 +99,11 @@ export async function openAdapter(adapter: GPUAdapter): Promise<OpenAdapter> {
   const { info } = adapter;
   const sizes = info as { subgroupMinSize?: number; subgroupMaxSize?: number };
   const software = isSoftware(adapter);
+  const name = info.description || [info.vendor, info.architecture, info.device].join(" ").trim();
   return {
     device,
     software,
-    name: info.description || [info.vendor, info.architecture, info.device].join(" ").trim(),
+    name,
     limits: {
       workgroupBytes: limits.maxComputeWorkgroupStorageSize,
       workgroupThreads: limits.maxComputeInvocationsPerWorkgroup,
@@ -120,6 +121,7 @@ export async function openAdapter(adapter: GPUAdapter): Promise<OpenAdapter> {
         }
         : undefined,
       subgroupMatrix: has(MATRIX),
+      rolled: /llvmpipe/i.test(name), // SwiftShader takes what is spelled out, so that both are tested
       timestamps: has("timestamp-query"),
     },
     details: {

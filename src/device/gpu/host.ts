@@ -47,6 +47,8 @@ export interface GpuFeatures {
     | undefined;
   /** Dawn's subgroup matrices (tensor cores), f16 in and f32 out, 16×16×16. */
   readonly subgroupMatrix: boolean;
+  /** Kernels have loops where others are spelled out: the compiler takes longer than they run. */
+  readonly rolled: boolean;
   /** Times of kernels can be measured. */
   readonly timestamps: boolean;
 }

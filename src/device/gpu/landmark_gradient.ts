@@ -196,6 +196,7 @@ export function backSlice(
     const tiles = Math.ceil((name === "keys" ? keys : count) / TILE);
     const constants: Constants = {
       D,
+      SPELLED: Number(!host.features.rolled),
       ...(isOwn && plan.regular > 0 && { M: plan.regular }),
       ...(levelsFrom === "made" && { M: stretch }),
       ...(name === "queries" && { WIDE: parts > 1 ? 1 : 0 }),
