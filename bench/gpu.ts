@@ -4,10 +4,11 @@
  *
  *   deno task bench:gpu [--parts check,matmul,...] [--only TEXT] [--repeats 9] [--small]
  *                       [--gpu builtin|dawn|dawn-unchecked] [--model models/tiny]
- *                       [--text books/opticks.txt] [--golden tests/golden]
+ *                       [--text books/opticks.txt] [--golden tests/golden] [--emulate]
  *
  * One JSON object a line as results come in, and a table at the end. `--only` takes the rows whose
- * name holds the text. Without `--gpu`, Dawn where DAWN_NODE names it, else Deno's own WebGPU.
+ * name holds the text. Without `--gpu`, Dawn where DAWN_NODE names it, else Deno's own WebGPU. With
+ * `--emulate` the part "half" plays the tensor cores that it needs, to be tried where there are none.
  * docs/gpu.md says how to make one file of it, for a machine without a network.
  */
 import { parseArgs } from "node:util";
@@ -16,6 +17,7 @@ import { openGpuDevice } from "../src/device/gpu/gpu_device.ts";
 import { benchAttention } from "./gpu/attention.ts";
 import type { Bench, Row } from "./gpu/bench.ts";
 import { check } from "./gpu/check.ts";
+import { benchHalf } from "./gpu/half.ts";
 import { benchMatmul } from "./gpu/matmul.ts";
 import { benchCopy, benchDecode, benchScan } from "./gpu/memory.ts";
 import { benchReading } from "./gpu/reading.ts";
@@ -25,6 +27,7 @@ const PARTS: Readonly<Record<string, (bench: Bench) => Promise<void>>> = {
   check,
   matmul: benchMatmul,
   attention: benchAttention,
+  half: benchHalf,
   copy: benchCopy,
   decode: benchDecode,
   scan: benchScan,
@@ -40,6 +43,7 @@ const { values: options } = parseArgs({
     only: { type: "string", default: "" },
     repeats: { type: "string", default: "9" },
     small: { type: "boolean", default: false },
+    emulate: { type: "boolean", default: false },
     gpu: { type: "string", default: Deno.env.has("DAWN_NODE") ? "dawn" : "builtin" },
     model: { type: "string", default: "models/tiny" },
     text: { type: "string", default: "books/opticks.txt" },
@@ -62,6 +66,8 @@ const bench: Bench = {
     rows.push(row);
     console.log(JSON.stringify(row));
   },
+  gpu,
+  emulate: options.emulate,
   model: options.model,
   text: options.text,
   golden: options.golden,

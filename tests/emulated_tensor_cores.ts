@@ -29,7 +29,8 @@ export function emulateTensorCores<Host extends GpuHost>(host: Host): Host {
       value: {
         ...host.features,
         subgroupMatrix: true,
-        subgroups: { enable: "subgroups", min: 32, max: 32 },
+        // Other kernels go on with what there really is.
+        subgroups: { enable: "", min: 4, ...host.features.subgroups, max: 32 },
       },
     },
     limits: { value: { ...host.limits, workgroupBytes: WORKGROUP_BYTES } },
@@ -83,6 +84,7 @@ function emulate(kernel: Kernel): Emulated {
       (_, verb, type = "", major, name) => `${verb.slice(0, 4)}_${type}_${major}_${name}(`,
     )
     .replaceAll("subgroupMatrixMultiplyAccumulate(", "multiply_add(")
+    .replaceAll("subgroupMatrixScalarMultiply(", "scaled_square(")
     .replaceAll("subgroupShuffleXor(", "shuffle_xor(")
     // Deno's compiler has no bitcast to halves.
     .replaceAll("bitcast<vec2h>(", "halves_of(")
@@ -119,6 +121,7 @@ function withEntry(source: string, moved: readonly string[]): string {
       .replace(/ {2}@builtin\(subgroup_id\) subgroup: u32,\n/, more)
       .replace(/ {2}@builtin\(subgroup_invocation_id\) own: u32,\n/, "") +
       `  let subgroup = ${id} / 32;\n  let own = ${id} % 32;\n  invocation = ${id};\n` +
+      `  depth = select(16u, 0u, ${groups}.x == 0);\n` +
       moved.map((name) =>
         `  ${name}_at = (${group}.x + ${groups}.x * (${group}.y + ${groups}.y * ${group}.z)) * ` +
         `${name}_size;\n`
@@ -173,6 +176,8 @@ const COMMON = `
 struct Operand { which: u32, at: u32, row: u32, column: u32 }
 struct Square { lo: vec4f, hi: vec4f }
 var<private> invocation: u32;
+// 16, which the compiler must not know: it would write the loop out.
+var<private> depth: u32;
 var<workgroup> shuffled: array<f32, 256>;
 
 fn four_of(right: Operand, k: u32, column: u32) -> vec4f {
@@ -189,12 +194,16 @@ fn multiply_add(left: Operand, right: Operand, sum: Square) -> Square {
   let row = invocation % 32 / 2;
   let column = invocation % 2 * 8;
   var total = sum;
-  for (var k = 0u; k < 16; k++) {
+  for (var k = 0u; k < depth; k++) {
     let x = vec4f(read_operand(left.which, left.at + row * left.row + k * left.column));
     total.lo = fma(x, four_of(right, k, column), total.lo);
     total.hi = fma(x, four_of(right, k, column + 4), total.hi);
   }
   return total;
+}
+
+fn scaled_square(square: Square, factor: f32) -> Square {
+  return Square(factor * square.lo, factor * square.hi);
 }
 
 fn halves_of(word: u32) -> vec2<f16> {

@@ -31,6 +31,7 @@ struct Params {
   levels_at: u32,
   d_k_at: u32,
   d_v_at: u32,
+  most_at: u32,
   B: u32,
   T: u32,
   S: u32,
@@ -48,6 +49,7 @@ struct Params {
 @group(0) @binding(5) var<storage, read> levels: array<vec2f>;
 @group(0) @binding(6) var<storage, read_write> d_k: array<f32>;
 @group(0) @binding(7) var<storage, read_write> d_v: array<f32>;
+@group(0) @binding(8) var<storage, read> most: array<u32>; // of d_out, before it became halves
 
 var<workgroup> tiles: array<f16, TILES>;
 var<workgroup> scores: array<f32, SUBGROUPS * SCORES>;
@@ -325,13 +327,14 @@ fn landmark_attention_half_keys(
 // Adds 16 columns; all subgroups do at once.
 fn write(dk: Sum, dv: Sum, at: u32, c: u32, subgroup: u32, own: u32) {
   let mine = subgroup * SCORES;
+  let factor = 1.0 / half_factor(most[params.most_at]);
   workgroupBarrier();
   subgroupMatrixStore<row_major>(&scores, mine, dk, 16);
   subgroupMatrixStore<row_major>(&scores, mine + 256, dv, 16);
   workgroupBarrier();
   for (var i = own; i < 256; i += 32) {
     let to = at + i / 16 * params.G * D + 16 * c + i % 16;
-    d_k[params.d_k_at + to] += params.scale * scores[mine + i];
-    d_v[params.d_v_at + to] += scores[mine + 256 + i];
+    d_k[params.d_k_at + to] += factor * params.scale * scores[mine + i];
+    d_v[params.d_v_at + to] += factor * scores[mine + 256 + i];
   }
 }

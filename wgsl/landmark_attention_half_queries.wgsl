@@ -14,6 +14,7 @@ struct Params {
   d_out_at: u32,
   levels_at: u32,
   d_q_at: u32,
+  most_at: u32,
   B: u32,
   T: u32,
   S: u32,
@@ -30,6 +31,7 @@ struct Params {
 @group(0) @binding(4) var<storage, read> d_out: array<f16>;
 @group(0) @binding(5) var<storage, read_write> levels: array<vec2f>;
 @group(0) @binding(6) var<storage, read_write> d_q: array<f32>;
+@group(0) @binding(7) var<storage, read> most: array<u32>; // of d_out, before it became halves
 
 const LOG2_E = 1.4426950408889634;
 // Slopes lie where values were.
@@ -334,10 +336,11 @@ fn landmark_attention_half_queries(
 // Adds 16 rows from `line` on and 16 columns; all subgroups do at once.
 fn write(sum: Sum, at: u32, line: u32, column: u32, subgroup: u32, own: u32) {
   let mine = subgroup * SCORES;
+  let factor = params.scale / half_factor(most[params.most_at]);
   workgroupBarrier();
   subgroupMatrixStore<row_major>(&scores, mine, sum, 16);
   workgroupBarrier();
   for (var i = own; i < 256; i += 32) {
-    d_q[at + (line + i / 16) * params.H * D + column + i % 16] += params.scale * scores[mine + i];
+    d_q[at + (line + i / 16) * params.H * D + column + i % 16] += factor * scores[mine + i];
   }
 }

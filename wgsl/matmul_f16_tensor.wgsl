@@ -32,11 +32,11 @@ fn right(stage: u32, k: u32, column: u32) -> Right {
 
 // What a square begins with.
 fn begun(row: u32, column: u32, inside: bool) -> Sum {
-  if (ACCUMULATE == 1 && inside) {
-    let at = params.out_at + row * params.n + column;
-    return subgroupMatrixLoad<Sum, row_major>(&out, at, params.n);
-  }
-  return Sum();
+  if (ACCUMULATE == 0 || !inside) { return Sum(); }
+  let at = params.out_at + row * params.n + column;
+  let sum = subgroupMatrixLoad<Sum, row_major>(&out, at, params.n);
+  if (!SCALED) { return sum; }
+  return subgroupMatrixScalarMultiply(sum, factor_of_product());
 }
 
 // Writes a square at the edge, as far as out goes; all subgroups do at once.
@@ -50,7 +50,7 @@ fn write_edge(sum: Sum, row: u32, column: u32, subgroup: u32, own: u32) {
     let at_column = column + i % 16;
     if (at_row < params.m && at_column < params.n) {
       let at = params.out_at + at_row * params.n + at_column;
-      var number = squares[mine + i];
+      var number = squares[mine + i] / factor_of_product();
       if (ACCUMULATE == 1) { number += out[at]; }
       out[at] = number;
     }
@@ -60,7 +60,9 @@ fn write_edge(sum: Sum, row: u32, column: u32, subgroup: u32, own: u32) {
 fn write(sum: Sum, row: u32, column: u32, inside: bool, subgroup: u32, own: u32) {
   if (inside) {
     let at = params.out_at + row * params.n + column;
-    subgroupMatrixStore<row_major>(&out, at, sum, params.n);
+    var whole = sum;
+    if (SCALED) { whole = subgroupMatrixScalarMultiply(sum, 1.0 / factor_of_product()); }
+    subgroupMatrixStore<row_major>(&out, at, whole, params.n);
   } else {
     write_edge(sum, row, column, subgroup, own);
   }

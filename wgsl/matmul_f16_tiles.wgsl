@@ -17,15 +17,6 @@ const STAGE = A_SIZE + B_SIZE;
 // Numbers that a thread reads at once, and how often it does.
 const AT_ONCE = 2 * WORDS;
 
-struct Params {
-  a_at: u32,
-  b_at: u32,
-  out_at: u32,
-  m: u32,
-  n: u32,
-  k: u32,
-}
-
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> a: array<Piece>;
 @group(0) @binding(2) var<storage, read> b: array<Piece>;

@@ -27,6 +27,10 @@ export interface Bench {
   /** Opens the GPU; `profile` measures kernels, and sends each of them alone. */
   open(profile: boolean): Promise<GpuDevice>;
   report(row: Row): void;
+  /** Whose WebGPU it is, where it is not Deno's own. */
+  readonly gpu: GPU | undefined;
+  /** Whether tensor cores are played where there are none, to try the program. */
+  readonly emulate: boolean;
   /** Files in the folder that the program runs in. */
   readonly model: string;
   readonly text: string;
@@ -44,7 +48,11 @@ const LEAST_MS = 20;
 const MOST_RUNS = 64;
 
 /** GPU time of one run, without the gaps between kernels: the median of many, by timestamps. */
-export async function gpuTime(device: GpuDevice, bench: Bench, run: () => void): Promise<Timing> {
+export async function gpuTime(
+  device: Pick<GpuDevice, "profile">,
+  bench: Bench,
+  run: () => void,
+): Promise<Timing> {
   const once = async (runs: number): Promise<Timing> => {
     for (let i = 0; i < runs; i++) run();
     return meanOf(await device.profile(), runs);

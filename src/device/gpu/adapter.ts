@@ -7,6 +7,12 @@ export interface GpuDeviceOptions {
   gpu?: GPU | undefined;
   /** Which adapter, where there are several. @default {"high-performance"} */
   powerPreference?: GPUPowerPreference | undefined;
+  /**
+   * What products and attention are made of: f32, or halves that tensor cores multiply and sum in
+   * f32, where a shape allows it. Tensors, weights among them, are f32 either way. "mixed" needs
+   * tensor cores in WebGPU, which Dawn has. @default {"f32"}
+   */
+  precision?: "f32" | "mixed" | undefined;
   /** Measure every kernel's time, at the cost of some of it. @default {false} */
   profile?: boolean | undefined;
 }

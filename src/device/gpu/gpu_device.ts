@@ -17,8 +17,10 @@ import { landmarkAttention } from "./landmark_attention.ts";
 import { landmarkAttentionBackward } from "./landmark_attention_backward.ts";
 import { landmarkScores } from "./landmark_scores.ts";
 import { matmul } from "./matmul.ts";
+import { hasMatmulHalf } from "./matmul_half.ts";
 import { meanRows, meanRowsBackward } from "./mean_rows.ts";
 import { memoryAttention } from "./memory_attention.ts";
+import { mixedLandmarkAttention, mixedLandmarkAttentionBackward, mixedMatmul } from "./mixed.ts";
 import { placeBlocks } from "./place_blocks.ts";
 import type { KernelTime } from "./profiler.ts";
 import { rmsNorm, rmsNormBackward } from "./rms_norm.ts";
@@ -46,16 +48,39 @@ export async function openGpuDevice(options: GpuDeviceOptions = {}): Promise<Gpu
         "none was found",
     );
   }
-  return gpuDevice(await openAdapter(adapter), options.profile ?? false);
+  const open = await openAdapter(adapter);
+  return gpuDeviceOn(createGpuHost(open, options.profile ?? false), open, options.precision);
 }
 
-function gpuDevice(open: OpenAdapter, profile: boolean): GpuDevice {
-  const host = createGpuHost(open, profile);
+/** The operations that depend on the precision. */
+const PRECISIONS = {
+  f32: { matmul, landmarkAttention, landmarkAttentionBackward },
+  mixed: {
+    matmul: mixedMatmul,
+    landmarkAttention: mixedLandmarkAttention,
+    landmarkAttentionBackward: mixedLandmarkAttentionBackward,
+  },
+};
+
+/** A host as a device. @throws {DeviceError} If it has no tensor cores and precision is mixed. */
+export function gpuDeviceOn(
+  host: WholeHost,
+  { name, details }: Pick<OpenAdapter, "name" | "details">,
+  precision: "f32" | "mixed" = "f32",
+): GpuDevice {
+  if (precision === "mixed" && !hasMatmulHalf(host)) {
+    host[Symbol.dispose]();
+    throw new DeviceError(
+      `Cannot open ${name} for mixed precision as its WebGPU must have subgroup matrices and f16, ` +
+        "as Dawn has for tensor cores: this one has none",
+    );
+  }
+  const precise = PRECISIONS[precision];
   const on =
     <Args extends unknown[], Result>(launcher: (host: WholeHost, ...args: Args) => Result) =>
     (...args: Args): Result => launcher(host, ...args);
   return {
-    info: { kind: "gpu", name: open.name, threads: 1, remote: true, details: open.details },
+    info: { kind: "gpu", name, threads: 1, remote: true, details: { ...details, precision } },
     get bytes() {
       return host.bytes;
     },
@@ -67,7 +92,7 @@ function gpuDevice(open: OpenAdapter, profile: boolean): GpuDevice {
     fill: on(fill),
     copy: on(copy),
 
-    matmul: on(matmul),
+    matmul: on(precise.matmul),
     add: on(add),
     gather: on(gather),
     gatherBackward: on(gatherBackward),
@@ -84,8 +109,8 @@ function gpuDevice(open: OpenAdapter, profile: boolean): GpuDevice {
     adamW: on(adamW),
 
     blocks: on(blocks),
-    landmarkAttention: on(landmarkAttention),
-    landmarkAttentionBackward: on(landmarkAttentionBackward),
+    landmarkAttention: on(precise.landmarkAttention),
+    landmarkAttentionBackward: on(precise.landmarkAttentionBackward),
     sealBlocks: on(sealBlocks),
     blockPool: on(blockPool),
     loadBlocks: on(loadBlocks),

@@ -36,7 +36,7 @@ export interface HalfVariant {
 export type HalfShape = Readonly<Record<"B" | "T" | "S" | "H" | "G" | "D", number>>;
 
 /** Keys in a tile. */
-export const KEYS = 64;
+const KEYS = 64;
 const WIDTHS = [32, 64, 128];
 const EIGHT = 8;
 
@@ -93,7 +93,7 @@ export function landmarkAttentionHalf(
   host.run(KERNELS[way.words], {
     tensors: [q, k, v, out, top],
     params: [B, T, S, H, G, float((scale ?? 1 / Math.sqrt(D)) * Math.LOG2E)],
-    constants: constantsOf(D, regular, way, KEYS),
+    constants: constantsOf(D, regular, way),
     groups: spread(host, T / (way.subgroups * way.rows) * B * H),
   });
 }
@@ -124,12 +124,11 @@ export function checkHalf(
   }
 }
 
-/** Constants of a kernel that reads tiles of so many rows. */
+/** Constants of a kernel that walks over keys. */
 export function constantsOf(
   D: number,
   M: number,
   { subgroups, rows, split, words, turned, ahead }: HalfVariant,
-  tileRows: number,
 ): Constants {
   return {
     enable: TENSOR_CORES,
@@ -140,9 +139,13 @@ export function constantsOf(
     SPLIT: Number(split || rows === 32),
     WORDS: words,
     TURNED: Number(turned),
-    // A thread holds 16 words of a tile.
-    AHEAD: Number(ahead && tileRows * D / 2 <= 16 * 32 * subgroups),
+    AHEAD: Number(ahead && heldBy(subgroups, KEYS, D)),
   };
+}
+
+/** Whether threads can hold a tile of so many rows, 16 words each. */
+export function heldBy(subgroups: number, tileRows: number, D: number): boolean {
+  return tileRows * D / 2 <= 16 * 32 * subgroups;
 }
 
 /** Workgroup memory of the forward kernel. */

@@ -1,5 +1,6 @@
 import cells from "../../../wgsl/landmark_attention_half_cells.wgsl" with { type: "text" };
 import eights from "../../../wgsl/landmark_attention_half_eights.wgsl" with { type: "text" };
+import factor from "../../../wgsl/half_factor.wgsl" with { type: "text" };
 import keysSource from "../../../wgsl/landmark_attention_half_keys.wgsl" with { type: "text" };
 import levelsSource from "../../../wgsl/landmark_attention_half_levels.wgsl" with { type: "text" };
 import pieces from "../../../wgsl/landmark_attention_half_pieces.wgsl" with { type: "text" };
@@ -15,19 +16,23 @@ import type { Blocks, LandmarkAttentionGradients, Tensor } from "../device.ts";
 import { matchShapes } from "../shapes.ts";
 import { add } from "./add.ts";
 import { checkBlocks } from "./blocks.ts";
-import { float, type GpuHost, type Param, spread } from "./host.ts";
+import { float, type GpuHost, spread } from "./host.ts";
 import {
   checkHalf,
   chosenVariant,
   constantsOf,
-  type HalfShape,
   type HalfVariant,
-  KEYS,
+  heldBy,
 } from "./landmark_attention_half.ts";
+import type { Constants } from "./kernel.ts";
+import { TENSOR_CORES } from "./matmul_half.ts";
 
 const prepare = { name: "landmark_attention_half_prepare", source: prepareSource };
-const queriesKernels = byWords("queries", cells + pieces + rows + levelsSource + queriesSource);
-const keysKernels = byWords("keys", cells + pieces + keysSource);
+const queriesKernels = byWords(
+  "queries",
+  cells + factor + pieces + rows + levelsSource + queriesSource,
+);
+const keysKernels = byWords("keys", cells + factor + pieces + keysSource);
 
 function byWords(name: string, source: string) {
   const kernel = (read: string) => ({
@@ -70,6 +75,8 @@ export interface HalfBackwardOptions {
   scale?: number;
   variant?: HalfVariant;
   keysVariant?: KeysVariant;
+  /** What dOut was multiplied by, as `toHalves` leaves it: i32 [1]. @default {nothing} */
+  most?: Tensor | undefined;
 }
 
 /** The pass over keys where a caller has no wishes. */
@@ -97,6 +104,8 @@ export function landmarkAttentionHalfBackward(
   const { variant = chosenVariant(D), keysVariant = chosenKeys(D) } = options;
   checkHalf(operation, host, { regular: M }, shape, variant, { q, k, v, dOut });
   const N = Math.ceil(S / M);
+  using nothing = host.tensor([1], { dtype: "i32" });
+  const most = options.most ?? nothing;
   using levels = host.tensor([B, H, N + 1, T, 2], { zero: false });
   host.run(prepare, {
     tensors: [out, dOut, top, levels],
@@ -106,41 +115,39 @@ export function landmarkAttentionHalfBackward(
   });
   const params = [B, T, S, H, G, N, float(options.scale ?? 1 / Math.sqrt(D))];
   host.run(queriesKernels[variant.words], {
-    tensors: [q, k, v, dOut, levels, dQ],
+    tensors: [q, k, v, dOut, levels, dQ, most],
     params,
-    constants: constantsOf(D, M, variant, KEYS),
+    constants: constantsOf(D, M, variant),
     groups: spread(host, T / (variant.subgroups * variant.rows) * B * H),
   });
-  const inputs = [q, k, v, dOut, levels];
-  if (!host.shares(dK, dV)) return backKeys(host, shape, M, keysVariant, inputs, dK, dV, params);
+  const toKeys = (dV: Tensor): void =>
+    host.run(keysKernels[keysVariant.words], {
+      tensors: [q, k, v, dOut, levels, dK, dV, most],
+      params,
+      constants: keysConstants(D, M, keysVariant),
+      groups: [S / (keysVariant.subgroups * SUBGROUP_KEYS), G * B, keysVariant.parts],
+    });
+  if (!host.shares(dK, dV)) return toKeys(dV);
   // A kernel may not bind a buffer twice to write.
   using apart = host.tensor(dV.shape);
-  backKeys(host, shape, M, keysVariant, inputs, dK, apart, params);
+  toKeys(apart);
   add(host, dV, apart, dV);
 }
 
-function backKeys(
-  host: GpuHost,
-  { B, S, G, D }: HalfShape,
+function keysConstants(
+  D: number,
   M: number,
   { subgroups, words, ahead, parts }: KeysVariant,
-  inputs: readonly Tensor[],
-  dK: Tensor,
-  dV: Tensor,
-  params: readonly Param[],
-): void {
-  const { SPLIT: _split, TURNED: _turned, ROWS: _rows, ...constants } = constantsOf(
+): Constants {
+  return {
+    enable: TENSOR_CORES,
     D,
     M,
-    { subgroups, words, ahead, rows: 16, split: false, turned: false },
-    SEEN,
-  );
-  host.run(keysKernels[words], {
-    tensors: [...inputs, dK, dV],
-    params,
-    constants: { ...constants, PARTS: parts },
-    groups: [S / (subgroups * SUBGROUP_KEYS), G * B, parts],
-  });
+    SUBGROUPS: subgroups,
+    WORDS: words,
+    AHEAD: Number(ahead && heldBy(subgroups, SEEN, D)),
+    PARTS: parts,
+  };
 }
 
 /** Workgroup memory of the pass over keys. */

@@ -1,4 +1,7 @@
 import eights from "../../../wgsl/matmul_f16_eights.wgsl" with { type: "text" };
+import factor from "../../../wgsl/half_factor.wgsl" with { type: "text" };
+import plain from "../../../wgsl/matmul_f16_plain.wgsl" with { type: "text" };
+import scaled from "../../../wgsl/matmul_f16_scaled.wgsl" with { type: "text" };
 import source from "../../../wgsl/matmul_f16_tensor.wgsl" with { type: "text" };
 import tiles from "../../../wgsl/matmul_f16_tiles.wgsl" with { type: "text" };
 import words from "../../../wgsl/matmul_f16_words.wgsl" with { type: "text" };
@@ -9,9 +12,14 @@ import type { MatmulOptions } from "./matmul.ts";
 
 const name = "matmul_f16_tensor";
 const KERNELS = {
-  1: { name, source: words + tiles + source },
-  4: { name, source: eights + tiles + source },
+  plain: kernels(plain),
+  scaled: kernels(factor + scaled),
 };
+
+function kernels(scale: string) {
+  const kernel = (read: string) => ({ name, source: read + scale + tiles + source });
+  return { 1: kernel(words), 4: kernel(eights) };
+}
 
 /** Rows and columns of a workgroup's tile, and its steps of k. */
 const TILE = 128;
@@ -28,6 +36,8 @@ export interface HalfOptions extends MatmulOptions {
   words?: 1 | 4;
   /** Tiles in workgroup memory. @default {2 where they fit} */
   stages?: 1 | 2;
+  /** What a and b were multiplied by, as `toHalves` leaves it: i32 [2]. @default {nothing} */
+  most?: Tensor | undefined;
 }
 
 /** Whether the GPU has tensor cores, in subgroups of 32, and `bytes` of workgroup memory. */
@@ -53,7 +63,7 @@ export function matmulHalf(
   out: Tensor,
   options: HalfOptions = {},
 ): void {
-  const { transposeA = false, transposeB = false, accumulate = false, words = 4 } = options;
+  const { transposeA = false, transposeB = false, accumulate = false, words = 4, most } = options;
   const patterns = {
     a: transposeA ? "f16 k m" : "f16 m k",
     b: transposeB ? "f16 n k" : "f16 k n",
@@ -66,8 +76,8 @@ export function matmulHalf(
   checkEights("the offset of b", host.offset(b));
   if (m * n === 0) return;
   const fits = bytesOf(2, options) <= host.limits.workgroupBytes;
-  host.run(KERNELS[words], {
-    tensors: [a, b, out],
+  host.run(KERNELS[most ? "scaled" : "plain"][words], {
+    tensors: [a, b, out, ...most ? [most] : []],
     params: [m, n, k],
     constants: {
       enable: TENSOR_CORES,

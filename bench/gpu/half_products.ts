@@ -1,0 +1,78 @@
+/** Products of halves on tensor cores, in every way, checked against the f32 product. */
+
+import { matmul } from "../../src/device/gpu/matmul.ts";
+import { type HalfOptions, matmulHalf } from "../../src/device/gpu/matmul_half.ts";
+import { inputShapes, type MatmulShape, operations, shapeName } from "../matmul_shapes.ts";
+import type { Bench } from "./bench.ts";
+import { BOUND, halvesOf, numbersOf, offBy, openHost, timeOn, verdictOf } from "./half_host.ts";
+import { fastest, wayName } from "./half_search.ts";
+
+type Way = Required<Pick<HalfOptions, "words" | "stages">>;
+
+const FIRST: Way = { words: 4, stages: 2 };
+const AXES: readonly (readonly Partial<Way>[])[] = [
+  [{ words: 1 }, { words: 4 }],
+  [{ stages: 1 }, { stages: 2 }],
+];
+
+function shapes(small: boolean): MatmulShape[] {
+  const size = small ? 256 : 4096;
+  const square = { m: size, n: size, k: size };
+  return [
+    { name: "A·B", ...square },
+    { name: "A·Bᵀ", ...square, transposeB: true },
+    { name: "Aᵀ·B", ...square, transposeA: true },
+    ...small ? [] : [
+      { name: "gate", m: 4096, n: 1536, k: 576, transposeB: true },
+      { name: "dW = dYᵀ·X", m: 1536, n: 576, k: 4096, transposeA: true },
+      { name: "gate", m: 16384, n: 704, k: 256, transposeB: true },
+    ],
+  ];
+}
+
+/** The products of part "half". */
+export async function benchHalfProducts(bench: Bench): Promise<void> {
+  for (const shape of shapes(bench.small)) {
+    const expected = await expectedOf(bench, shape);
+    const { way, ms } = await fastest(FIRST, AXES, (way) => trial(bench, shape, expected, way));
+    const rate = operations(shape) / ms / 1e9;
+    const name = `best product ${shapeName(shape)}: ${wayName(way)}`;
+    bench.report({ part: "half", name, ms, rate, unit: "TFLOP/s" });
+  }
+}
+
+async function expectedOf(bench: Bench, shape: MatmulShape): Promise<Float32Array> {
+  using host = await openHost(bench);
+  const inputs = inputShapes(shape);
+  using a = halvesOf(host, inputs.a, 1);
+  using b = halvesOf(host, inputs.b, 2);
+  using out = host.tensor([shape.m, shape.n]);
+  matmul(host, a.whole, b.whole, out, shape);
+  return await numbersOf(host, out);
+}
+
+async function trial(
+  bench: Bench,
+  shape: MatmulShape,
+  expected: Float32Array,
+  way: Way,
+): Promise<number | undefined> {
+  const row = { part: "half", name: `product ${shapeName(shape)}: ${wayName(way)}` };
+  try {
+    using host = await openHost(bench);
+    const inputs = inputShapes(shape);
+    using a = halvesOf(host, inputs.a, 1);
+    using b = halvesOf(host, inputs.b, 2);
+    using out = host.tensor([shape.m, shape.n]);
+    const run = () => matmulHalf(host, a.half, b.half, out, { ...shape, ...way });
+    run();
+    const off = offBy(await numbersOf(host, out), expected);
+    const { ms, kernels } = await timeOn(host, bench, run);
+    const rate = operations(shape) / ms / 1e9;
+    bench.report({ ...row, ms, rate, unit: "TFLOP/s", kernels, note: verdictOf(off) });
+    return off <= BOUND ? ms : undefined;
+  } catch (error) {
+    bench.report({ ...row, note: `does not run: ${`${error}`.slice(0, 300)}` });
+    return undefined;
+  }
+}

@@ -1,0 +1,19 @@
+// matmul_f16_tensor.wgsl of numbers that were multiplied by half_factor(most[0]) in a, (most[1]) in b.
+
+struct Params {
+  a_at: u32,
+  b_at: u32,
+  out_at: u32,
+  most_at: u32,
+  m: u32,
+  n: u32,
+  k: u32,
+}
+
+const SCALED = true;
+
+@group(0) @binding(4) var<storage, read> most: array<u32>;
+
+fn factor_of_product() -> f32 {
+  return half_factor(most[params.most_at]) * half_factor(most[params.most_at + 1]);
+}
