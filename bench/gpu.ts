@@ -5,6 +5,7 @@
  *   deno task bench:gpu [--parts check,matmul,...] [--only TEXT] [--repeats 9] [--small]
  *                       [--gpu builtin|dawn|dawn-unchecked] [--model models/tiny]
  *                       [--text books/opticks.txt] [--golden tests/golden] [--emulate]
+ *                       [--precision f32|mixed]
  *
  * One JSON object a line as results come in, and a table at the end. `--only` takes the rows whose
  * name holds the text. Without `--gpu`, Dawn where DAWN_NODE names it, else Deno's own WebGPU. With
@@ -48,6 +49,7 @@ const { values: options } = parseArgs({
     model: { type: "string", default: "models/tiny" },
     text: { type: "string", default: "books/opticks.txt" },
     golden: { type: "string", default: "tests/golden" },
+    precision: { type: "string", default: "f32" },
   },
 });
 
@@ -56,12 +58,13 @@ const { options: { gpu } } = await deviceOptions({
   device: "gpu",
   gpu: options.gpu as "builtin" | "dawn" | "dawn-unchecked",
 });
+const precision = options.precision as "f32" | "mixed";
 const rows: Row[] = [];
 const bench: Bench = {
   small: options.small,
   repeats: Number(options.repeats),
   wanted: (name) => name.includes(options.only),
-  open: (profile) => openGpuDevice({ gpu, profile }),
+  open: (profile) => openGpuDevice({ gpu, profile, precision }),
   report(row) {
     rows.push(row);
     console.log(JSON.stringify(row));

@@ -6,9 +6,7 @@
 // landmark for every earlier one, that its sum is made first. Then each block's weights are final as
 // soon as its scores are there, and sums of weighted values stay in the tensor cores' registers.
 // Every sum is a variable of its own, and steps are written out: else they leave the registers.
-// Spec: src/device/reference/grouped_softmax.ts.
-//
-// Constants beside those of the parts: AHEAD: the next tile is read while one is worked on.
+// Spec: src/device/reference/grouped_softmax.ts. AHEAD: the next tile is read while one is worked on.
 
 struct Params {
   q_at: u32,
@@ -34,7 +32,7 @@ struct Params {
 const LN_2 = 0.6931471805599453;
 // Weights lie where keys were.
 const KEYS_AT = 0u;
-const WEIGHTS_AT = 0u;
+const WEIGHTS_AT = KEYS_AT;
 const VALUES_AT = max(KEYS * LONG, SUBGROUPS * WEIGHTS);
 const TILES = VALUES_AT + KEYS * LONG;
 
@@ -42,12 +40,6 @@ const TILES = VALUES_AT + KEYS * LONG;
 fn piece(which: u32, at: u32) -> Piece {
   if (which == 0) { return k[min(at, arrayLength(&k) - 1)]; }
   return v[min(at, arrayLength(&v) - 1)];
-}
-
-fn query_16(at: u32, row: u32, c: u32) -> Right {
-  let stride = params.H * D;
-  let first = at + select(16 * c, row * stride + 16 * (c % 4), ROWS == 32);
-  return subgroupMatrixLoad<Right, col_major>(&q, first, stride);
 }
 
 // Where the rows of a step's keys begin, and the step from one to the next.
@@ -80,7 +72,7 @@ fn landmark_attention_half(
   let own_key = stand.first + subgroup * ROWS + lane.row;
   var row = Row(own_key, own_key / M * M, 0.0, 0.0);
 
-  let at = params.q_at + first_row * D;
+  let at = first_row * D;
   let q0 = query_16(at, 0, 0);
   let q1 = query_16(at, 0, 1);
   let q2 = query_16(at, 0, 2);

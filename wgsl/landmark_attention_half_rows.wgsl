@@ -188,6 +188,13 @@ fn score(
   return x;
 }
 
+// Columns 16 · c … of the subgroup's queries, which begin at `at`; of 32 rows the last 16 have c ≥ 4.
+fn query_16(at: u32, row: u32, c: u32) -> Right {
+  let stride = params.H * D;
+  let first = params.q_at + at + select(16 * c, row * stride + 16 * (c % 4), ROWS == 32);
+  return subgroupMatrixLoad<Right, col_major>(&q, first, stride);
+}
+
 // Sixteen of a thread's scores, times a factor.
 fn read_16(lane: Lane, i: u32, factor: f32) -> mat4x4f {
   let at = lane.scores + i * NEXT % SCORED / 16 * SCORES_16;

@@ -35,6 +35,11 @@ const COMMON = {
     "whose WebGPU: Deno's, Dawn's, or Dawn's without bounds checks",
     "builtin",
   ),
+  precision: choice(
+    ["f32", "mixed"],
+    "of the GPU: f32, or products of halves on tensor cores (--device gpu --gpu dawn)",
+    "f32",
+  ),
   threads: number("threads of the CPU device (default: one a core)", { least: 1, most: 64 }),
   model: text("FOLDER", "a model's folder (default: the embedded model)"),
   json: flag("results as JSON on standard output"),

@@ -9,11 +9,11 @@ export interface OpenedOptions extends Disposable {
   readonly options: OpenDeviceOptions;
 }
 
-/** Reads `--device`, `--gpu` and `--threads`. @throws {DeviceError} If Dawn cannot be loaded. */
+/** Reads `--device`, `--gpu`, `--precision` and `--threads`. @throws {DeviceError} If Dawn cannot be loaded. */
 export async function deviceOptions(
-  { device, gpu, threads }: Pick<CommonValues, "device" | "gpu"> & Partial<CommonValues>,
+  { device, gpu, precision, threads }: Pick<CommonValues, "device" | "gpu"> & Partial<CommonValues>,
 ): Promise<OpenedOptions> {
-  const options = { device, threads };
+  const options = { device, precision, threads };
   const mayBeGpu = device === "gpu" || device === "auto";
   if (mayBeGpu) quieten();
   if (!mayBeGpu || gpu === "builtin") return { options, [Symbol.dispose]() {} };

@@ -1,4 +1,5 @@
 import cells from "../../../wgsl/landmark_attention_half_cells.wgsl" with { type: "text" };
+import columns from "../../../wgsl/landmark_attention_half_columns.wgsl" with { type: "text" };
 import eights from "../../../wgsl/landmark_attention_half_eights.wgsl" with { type: "text" };
 import factor from "../../../wgsl/half_factor.wgsl" with { type: "text" };
 import keysSource from "../../../wgsl/landmark_attention_half_keys.wgsl" with { type: "text" };
@@ -11,6 +12,7 @@ import queriesSource from "../../../wgsl/landmark_attention_half_queries.wgsl" w
   type: "text",
 };
 import rows from "../../../wgsl/landmark_attention_half_rows.wgsl" with { type: "text" };
+import slopes from "../../../wgsl/landmark_attention_half_slopes.wgsl" with { type: "text" };
 import words from "../../../wgsl/landmark_attention_half_words.wgsl" with { type: "text" };
 import type { Blocks, LandmarkAttentionGradients, Tensor } from "../device.ts";
 import { matchShapes } from "../shapes.ts";
@@ -28,11 +30,9 @@ import type { Constants } from "./kernel.ts";
 import { TENSOR_CORES } from "./matmul_half.ts";
 
 const prepare = { name: "landmark_attention_half_prepare", source: prepareSource };
-const queriesKernels = byWords(
-  "queries",
-  cells + factor + pieces + rows + levelsSource + queriesSource,
-);
-const keysKernels = byWords("keys", cells + factor + pieces + keysSource);
+const common = cells + factor + pieces;
+const queriesKernels = byWords("queries", common + rows + levelsSource + slopes + queriesSource);
+const keysKernels = byWords("keys", common + columns + keysSource);
 
 function byWords(name: string, source: string) {
   const kernel = (read: string) => ({
@@ -66,7 +66,7 @@ export interface KeysVariant {
   readonly subgroups: 2 | 4;
   readonly words: 1 | 4;
   readonly ahead: boolean;
-  /** Workgroups that share the columns of D: 1 or 2. */
+  /** Workgroups that share the columns of D: 1, or 2 from a width of 64 on. */
   readonly parts: 1 | 2;
 }
 
@@ -125,7 +125,7 @@ export function landmarkAttentionHalfBackward(
       tensors: [q, k, v, dOut, levels, dK, dV, most],
       params,
       constants: keysConstants(D, M, keysVariant),
-      groups: [S / (keysVariant.subgroups * SUBGROUP_KEYS), G * B, keysVariant.parts],
+      groups: [S / (keysVariant.subgroups * SUBGROUP_KEYS), G * B, partsOf(D, keysVariant.parts)],
     });
   if (!host.shares(dK, dV)) return toKeys(dV);
   // A kernel may not bind a buffer twice to write.
@@ -146,8 +146,13 @@ function keysConstants(
     SUBGROUPS: subgroups,
     WORDS: words,
     AHEAD: Number(ahead && heldBy(subgroups, SEEN, D)),
-    PARTS: parts,
+    // A workgroup makes at least 32 columns.
+    PARTS: partsOf(D, parts),
   };
+}
+
+function partsOf(D: number, parts: number): number {
+  return D < 64 ? 1 : parts;
 }
 
 /** Workgroup memory of the pass over keys. */
