@@ -4,10 +4,11 @@
  *
  *   deno task bench:recall [STEPS] [SEEDS]
  *
- * A row is four segments of 32 tokens. The first tells six keys with a value each, the second tells
- * three of them again with another value, the third is noise, the fourth asks for all: what counts is
- * the last value that was told. Attention reaches no further than a segment. Printed are how often
- * answers are right, for keys told once and told anew, and the gates σ(β) of every head at the end.
+ * A row is four segments of 16 tokens. The first tells eight keys with a value each, a pair a token;
+ * the second tells four of them again with another value; the third is noise; the fourth asks for
+ * all, and what counts is the last value that was told. Attention reaches no further than a segment.
+ * Printed are how often answers are right, for keys told once and told anew (one of eight is chance),
+ * and the gates σ(β) of every head at the end.
  */
 
 import { GATE } from "../src/attention/infini_plan.ts";
@@ -22,22 +23,22 @@ import { initialWeights } from "../src/train/initial_weights.ts";
 import { createOptimizer, rateAt } from "../src/train/optimizer.ts";
 import { forward, forwardAndBack } from "../src/train/pass.ts";
 
-const SEGMENT = 32;
+const SEGMENT = 16;
 const LENGTH = 4 * SEGMENT;
-const ROWS = 16;
+const ROWS = 32;
 const KEYS = 8;
 const VALUES = 8;
-const TOLD = 6;
-const NOISE = 2;
+/** Ids: pairs of a key and a value, then keys, then values, then noise. */
+const pairId = (key: number, value: number): number => key * VALUES + value;
+const keyId = (key: number): number => KEYS * VALUES + key;
+const valueId = (value: number): number => KEYS * VALUES + KEYS + value;
+const NOISE = KEYS * VALUES + KEYS + VALUES;
 const steps = Number(Deno.args[0] ?? 2000);
 const seeds = (Deno.args[1] ?? "1,2").split(",").map(Number);
 const OPTIMIZER = {
   ...{ rate: 2e-3, beta1: 0.9, beta2: 0.95, epsilon: 1e-8, decay: 0.1, gateRate: 0.01, clip: 1 },
   ...{ warmUp: 100, schedule: "cosine" as const, decayShare: 0.25, floor: 0.05 },
 };
-
-/** Ids: keys, then values, then noise. */
-const valueId = (value: number): number => KEYS + value;
 
 interface Task extends TrainingBatch {
   /** By token: 1 where a key is asked for that was told once, 2 where it was told anew. */
@@ -52,25 +53,21 @@ function makeTask(seed: number, number: number): Task {
   for (let row = 0; row < ROWS; row++) {
     const source = random(seed, number, row);
     const at = (segment: number): number => row * LENGTH + segment * SEGMENT;
-    for (let t = at(0); t < at(4); t++) ids[t] = KEYS + VALUES + source.below(NOISE);
-    const keys = source.shuffle(Array.from({ length: KEYS }, (_, i) => i)).slice(0, TOLD);
-    const values = keys.map(() => source.below(VALUES));
-    const tell = (segment: number, which: readonly number[]): void =>
-      which.forEach((i, n) => {
-        ids[at(segment) + 3 * n] = keys[i];
-        ids[at(segment) + 3 * n + 1] = valueId(values[i]);
-      });
-    tell(0, keys.map((_, i) => i));
-    const anew = keys.map((_, i) => i).slice(0, TOLD / 2);
-    for (const i of anew) values[i] = (values[i] + 1 + source.below(VALUES - 1)) % VALUES;
-    tell(1, anew);
-    source.shuffle(keys.map((_, i) => i)).forEach((i, n) => {
-      const t = at(3) + 3 * n;
-      ids[t] = keys[i];
-      ids[t + 1] = valueId(values[i]);
-      targets[t] = valueId(values[i]);
+    ids.fill(NOISE, at(0), at(4));
+    const keys = (): number[] => source.shuffle(Array.from({ length: KEYS }, (_, key) => key));
+    const values = keys().map(() => source.below(VALUES));
+    keys().forEach((key, n) => ids[at(0) + 2 * n] = pairId(key, values[key]));
+    const anew = keys().slice(0, KEYS / 2);
+    anew.forEach((key, n) => {
+      values[key] = (values[key] + 1 + source.below(VALUES - 1)) % VALUES;
+      ids[at(1) + 2 * n] = pairId(key, values[key]);
+    });
+    keys().forEach((key, n) => {
+      const t = at(3) + 2 * n;
+      ids[t] = keyId(key);
+      targets[t] = valueId(values[key]);
       weights[t] = 1;
-      asked[t] = anew.includes(i) ? 2 : 1;
+      asked[t] = anew.includes(key) ? 2 : 1;
     });
   }
   return {
@@ -82,8 +79,8 @@ function makeTask(seed: number, number: number): Task {
 
 async function run(update: "linear" | "delta", seed: number): Promise<void> {
   const config = parseConfig(JSON.stringify({
-    ...{ model_type: "llama", hidden_size: 64, intermediate_size: 128, num_hidden_layers: 3 },
-    ...{ num_attention_heads: 2, head_dim: 32, vocab_size: KEYS + VALUES + NOISE },
+    ...{ model_type: "llama", hidden_size: 64, intermediate_size: 128, num_hidden_layers: 2 },
+    ...{ num_attention_heads: 2, head_dim: 32, vocab_size: NOISE + 1 },
     ...{ max_position_embeddings: LENGTH, tie_word_embeddings: true, rms_norm_eps: 1e-5 },
     infini: { segment: SEGMENT, update },
   }));
