@@ -3,7 +3,7 @@ import { readText } from "../io/files.ts";
 import type { TrainingEvent } from "../train/loop.ts";
 import { parseRecipe } from "../train/recipe.ts";
 import { runTraining } from "../train/run.ts";
-import { flag, text } from "./args.ts";
+import { flag, number, text } from "./args.ts";
 import { type Command, command, oneWord } from "./command.ts";
 import { deviceOptions } from "./device_options.ts";
 import { paint, type Terminal, timeText } from "./terminal.ts";
@@ -20,20 +20,31 @@ export const train: Command = command({
   options: {
     out: text("FOLDER", "where the run and its model go", "run"),
     resume: flag("go on with the run in that folder"),
+    minutes: number("end after so long, saved, to go on later", { least: 0, whole: false }),
   },
   examples: [
     ["train recipe.json --out run", "train from the beginning"],
     ["train recipe.json --out run --resume", "go on where it stopped"],
   ],
   async run(values, words, { terminal, files }) {
+    const started = performance.now();
     const recipe = parseRecipe(await readText(files, oneWord(words, "recipe file")));
     using opened = await deviceOptions(values);
     using device = await openDevice(opened.options);
-    const { resume, out } = values;
-    const { signal } = terminal;
-    for await (const event of runTraining(recipe, out, { device, files, resume, signal })) {
-      if (values.json) terminal.out(`${JSON.stringify(event)}\n`);
-      else showTraining(event, terminal);
+    const { resume, out, minutes = Infinity } = values;
+    const deadline = new AbortController();
+    const signal = AbortSignal.any([terminal.signal, deadline.signal]);
+    try {
+      for await (const event of runTraining(recipe, out, { device, files, resume, signal })) {
+        if (values.json) terminal.out(`${JSON.stringify(event)}\n`);
+        else showTraining(event, terminal);
+        // A step was done, so that there is something to save.
+        if (performance.now() - started > 60_000 * minutes) deadline.abort();
+      }
+    } catch (error) {
+      if (error !== deadline.signal.reason) throw error;
+      if (!values.json) terminal.out(`The run is saved in ${out}: go on with --resume\n`);
+      return;
     }
     if (!values.json) terminal.out(`The model is in ${out}/model\n`);
   },

@@ -248,7 +248,7 @@ Deno.test("train learns by a recipe, and goes on", async () => {
     data: { text: [text.path] },
     length: 64,
     batch: 2,
-    steps: 3,
+    steps: 6,
     optimizer: { warmUp: 1 },
     evaluation: { textRows: 2 },
   };
@@ -258,10 +258,29 @@ Deno.test("train learns by a recipe, and goes on", async () => {
   const { code, out, note } = await run(line);
   equal(code, 0, note);
   const events = out.trimEnd().split("\n").map((line) => JSON.parse(line));
-  deepEqual(events.filter(({ kind }) => kind === "step").map(({ step }) => step), [1, 2, 3]);
+  deepEqual(events.filter(({ kind }) => kind === "step").map(({ step }) => step), [
+    1,
+    2,
+    3,
+    4,
+    5,
+    6,
+  ]);
   const inspected = await run(`inspect ${text.folder}/run/model --json`);
   equal(JSON.parse(inspected.out).config.width, 32);
   match((await run(line)).note, /holds a run: go on with it, or name another folder/);
+
+  const leg = line.replace("/run ", "/legs ");
+  const first = await run(leg.replace(" --json", " --minutes 0"));
+  match(first.out, /legs: go on with --resume\n$/, first.note);
+  equal((await run(`${leg} --resume --minutes 60`)).code, 0);
+  const lossOf = (run: string): unknown[] =>
+    Deno.readTextFileSync(`${text.folder}/${run}/losses.jsonl`).trimEnd().split("\n")
+      .map((row) => JSON.parse(row)).map(({ step, loss }) => [step, loss]);
+  deepEqual(lossOf("legs"), lossOf("run"));
+  const weights = (run: string): Uint8Array =>
+    Deno.readFileSync(`${text.folder}/${run}/model/model.safetensors`);
+  deepEqual(weights("legs"), weights("run"));
 });
 
 Deno.test("compare trains mechanisms, and sets them side by side", async () => {
