@@ -71,10 +71,7 @@ export async function loadTraining(
 }
 
 async function hash(tokens: Int32Array): Promise<string> {
-  const digest = await crypto.subtle.digest(
-    "SHA-256",
-    Uint8Array.from(new Uint8Array(tokens.buffer)),
-  );
+  const digest = await crypto.subtle.digest("SHA-256", new Int32Array(tokens));
   return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 

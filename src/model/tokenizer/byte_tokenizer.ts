@@ -40,7 +40,7 @@ export function byteTokenizer(): Tokenizer {
 const newDecoder = (): TextDecoder => new TextDecoder("utf-8", { ignoreBOM: true });
 
 function toIds(text: string): Int32Array {
-  return Int32Array.from(new TextEncoder().encode(text));
+  return new Int32Array(new TextEncoder().encode(text));
 }
 
 function bytesOf(ids: Iterable<number>): Uint8Array<ArrayBuffer> {

@@ -39,7 +39,7 @@ export function splitCorpus(
 /** A text made ready. */
 export function corpus(text: string, encode: Encode): Corpus {
   return {
-    tokens: Int32Array.from(encode(text)),
+    tokens: new Int32Array(encode(text)),
     bytes: new TextEncoder().encode(text).length,
   };
 }

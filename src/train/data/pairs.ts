@@ -82,13 +82,14 @@ const SHORT: readonly Template[] = ["=", ": ", " - ", " -> "].map((separator) =>
 export function makePairs(random: Random, options: PairOptions): Pair[] {
   const { count, words } = options;
   const short = random.chance(options.short);
-  const sharedThing = random.chance(0.6) ? makeThing(random, false) : undefined;
+  const sharedThing = random.chance(0.6) ? random.pick(THINGS) : undefined;
   const templates = short ? SHORT : NAMED;
   const sharedTemplate = random.chance(0.6) ? random.pick(templates) : undefined;
   const taken = new Set<string>();
   return Array.from({ length: count }, () => {
     const nameless = !short && random.chance(count === 1 ? 0.5 : 0.2);
-    const thing = sharedThing ?? makeThing(random, nameless);
+    // What the pass key test asks for comes before what the pairs share.
+    const thing = nameless && random.chance(0.35) ? "pass key" : sharedThing ?? random.pick(THINGS);
     const value = makeValue(random, nameless, words);
     if (nameless && !taken.has(thing)) {
       taken.add(thing);
@@ -114,10 +115,6 @@ function phrase(
     ]);
   // Only the first mention is a surprise; the second repeats what stands just before it.
   return { statement: pieces(told, [UNKNOWABLE, 1]), question: pieces(question, [ANSWER]) };
-}
-
-function makeThing(random: Random, nameless: boolean): string {
-  return nameless && random.chance(0.35) ? "pass key" : random.pick(THINGS);
 }
 
 function makeName(random: Random, words: readonly string[], taken: Set<string>): string {

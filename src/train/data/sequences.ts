@@ -195,13 +195,15 @@ function fitting(
 
 function encodeItem(pieces: readonly Piece[], pair: Pair, { encode }: SequenceSource): Span {
   const encoded = pieces.map(({ text, weight = 1 }) => ({ tokens: encode(text), weight }));
-  return {
-    tokens: Int32Array.from(encoded.flatMap(({ tokens }) => Array.from(tokens))),
-    weights: Float32Array.from(
-      encoded.flatMap(({ tokens, weight }) => new Array<number>(tokens.length).fill(weight)),
-    ),
-    nameless: pair.nameless,
-  };
+  const length = encoded.reduce((sum, { tokens }) => sum + tokens.length, 0);
+  const tokens = new Int32Array(length);
+  const weights = new Float32Array(length);
+  let at = 0;
+  for (const piece of encoded) {
+    tokens.set(piece.tokens, at);
+    weights.fill(piece.weight, at, at += piece.tokens.length);
+  }
+  return { tokens, weights, nameless: pair.nameless };
 }
 
 function makeFiller(source: SequenceSource, random: Random, length: number): Int32Array {
@@ -210,9 +212,13 @@ function makeFiller(source: SequenceSource, random: Random, length: number): Int
   const text = kind < 0.96
     ? () => REPEATED
     : () => Array.from({ length: 16 }, () => random.pick(source.words)).join(" ") + " ";
-  const tokens: number[] = [];
-  while (tokens.length < length) tokens.push(...Array.from(source.encode(text())));
-  return Int32Array.from(tokens.slice(0, length));
+  const tokens = new Int32Array(length);
+  for (let at = 0; at < length;) {
+    const more = Int32Array.from(source.encode(text()));
+    tokens.set(more.subarray(0, length - at), at);
+    at += more.length;
+  }
+  return tokens;
 }
 
 /** Cuts the filler where the items belong, at the next gap between words. */
