@@ -271,15 +271,16 @@ function release(shelves: Shelves, slot: number): void {
 
 function sweep(shelves: Shelves, slots: Iterable<number>): void {
   const { plan, table } = shelves;
+  const isShort = (piece: number): boolean => !plan.isLong[Math.floor(piece / plan.heads.kvHeads)];
+  const passing = Array.from({ length: plan.piecesPerBlock }, (_, piece) => piece).filter(isShort);
   for (const slot of slots) {
     if (table.number(slot) < 0) continue; // free already
     if (table.holders(slot) === 0) {
       release(shelves, slot);
     } else if (table.recentHolders(slot) === 0) {
       // Layers without a long memory have no further use for it.
-      const short = storedPieces(shelves, slot)
-        .filter((piece) => !plan.isLong[Math.floor(piece / plan.heads.kvHeads)]);
-      if (short.length > 0) remove(shelves, slot, short);
+      const kept = passing.filter((piece) => table.place(slot, piece) >= 0);
+      if (kept.length > 0) remove(shelves, slot, kept);
     }
   }
 }
