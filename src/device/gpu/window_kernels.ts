@@ -64,7 +64,10 @@ export function runWindow(
   host.run(kernels[name][quads ? "wide" : "narrow"], {
     tensors: [...inputs, ...tensors],
     params: [...sizes, ...params],
-    constants: { D, RELATIVE: relative ? 1 : 0, ...constants },
+    constants: {
+      ...{ D, SPELLED: Number(!host.features.rolled), RELATIVE: relative ? 1 : 0 },
+      ...constants,
+    },
     groups,
   });
 }
