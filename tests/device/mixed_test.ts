@@ -1,5 +1,5 @@
 /** Mixed precision, with tensor cores emulated: f32 in and out, halves between. */
-import { equal, rejects } from "node:assert/strict";
+import { equal, ok, rejects } from "node:assert/strict";
 import type { Device } from "../../src/device/device.ts";
 import { openAdapter, requestAdapter } from "../../src/device/gpu/adapter.ts";
 import { gpuDeviceOn, openGpuDevice } from "../../src/device/gpu/gpu_device.ts";
@@ -7,6 +7,7 @@ import { createGpuHost } from "../../src/device/gpu/gpu_host.ts";
 import { referenceDevice } from "../../src/device/reference/reference_device.ts";
 import { assertClose, EXACT } from "../close.ts";
 import { emulateTensorCores } from "../emulated_tensor_cores.ts";
+import { kindOf, readGolden } from "../golden/golden.ts";
 import { landmarksAt, regular } from "../plans.ts";
 import { type Results, type Stage, stage } from "../stage.ts";
 
@@ -105,6 +106,24 @@ for (
       for (const [name, numbers] of await stage(devices!.f32, scene)) {
         assertClose(mixed.get(name)!, numbers, EXACT);
       }
+    },
+  });
+}
+
+for (const name of ["regular_b16_t64_d32", "sharp_b64_t256_d64"]) {
+  const slow = name.startsWith("sharp"); // to compile
+  Deno.test({
+    name: `landmarkAttention() in mixed precision, and its gradients, in the golden case ${name}`,
+    ignore: ignore || slow && Deno.env.get("CAIRN_TEST_SLOW") !== "1",
+    async fn() {
+      const golden = await readGolden(`tests/golden/${name}.safetensors`);
+      const results = await kindOf(golden).run(devices!.mixed, golden);
+      const expected = new Map([...results.keys()].map((name) => [
+        name,
+        Float64Array.from(golden.tensors.get(name)!.data),
+      ]));
+      ok(expected.size === 4);
+      assertNear(results, expected, 5e-3);
     },
   });
 }
