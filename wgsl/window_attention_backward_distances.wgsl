@@ -31,16 +31,32 @@ fn shift(row: u32, column: u32) -> u32 {
   return row + column;
 }
 
-/// The sums over queries and keys, of d_out and values on the other side, by query and distance.
-fn keys_met(sum: Tile, side: u32, rows: Rows, j: i32, g: u32, lane: u32, at: Place) -> Tile {
-  var total = sum;
-  for (var half = 0u; half < 2; half++) {
-    var met = rows;
-    met.key0 = met_key(j + i32(half * TILE + lane / SLICE), g);
-    met.key1 = met_key(j + i32(half * TILE + 32 + lane / SLICE), g);
-    total = add_sheared(total, half, products(side, met, lane, at), at);
+/// By query and distance: scores before they are scaled, and d_out · v.
+struct Met {
+  s: Tile,
+  e: Tile,
+}
+
+fn meet(rows: Rows, j: i32, g: u32, lane: u32, at: Place) -> Met {
+  var met = Met();
+  // One loop, as compilers put what is called where it is called from.
+  for (var part = 0u; part < 5; part++) {
+    let half = (part + 1) % 2;
+    var these = rows;
+    if (part > 0) {
+      let n = j + i32(half * TILE + lane / SLICE);
+      these.key0 = met_key(n, g);
+      these.key1 = met_key(n + 32, g);
+    }
+    let sums = products(select(select(0u, 1u, part > 2), 2u, part == 0), these, lane, at);
+    if (part == 0) {
+      met.s = sums;
+    } else {
+      let sheared = sheared(half, sums, at);
+      if (part < 3) { met.s = added(met.s, sheared); } else { met.e = added(met.e, sheared); }
+    }
   }
-  return total;
+  return met;
 }
 
 fn met_key(j: i32, g: u32) -> u32 {
@@ -80,10 +96,9 @@ fn window_attention_backward_distances(
     let rows = Rows(query0, query1, distance0, distance1);
     let j = i32(key_of(first)) - furthest;
     let t = first + 4 * at.y;
-    let s = keys_met(products(2, rows, lane, at), 0, rows, j, g, lane, at);
-    let e = keys_met(Tile(), 1, rows, j, g, lane, at);
-    let low = slopes(b, t, h, j, s.low, e.low, at);
-    let high = slopes(b, t + 32, h, j + 32, s.high, e.high, at);
+    let met = meet(rows, j, g, lane, at);
+    let low = slopes(b, t, h, j, met.s.low, met.e.low, at);
+    let high = slopes(b, t + 32, h, j + 32, met.s.high, met.e.high, at);
     workgroupBarrier();
     put_tile(low, high, at);
     sum = add_queries(sum, 2, b, first, h, quad, lane, at);

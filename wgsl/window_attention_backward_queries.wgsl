@@ -32,8 +32,8 @@ struct Params {
 /// The slope of query `row` and its n-th distance in the tile, which weights_tile has by key.
 fn met_slope(row: u32, n: u32) -> f32 {
   let column = n + row - (TILE - 1);
-  if (column >= TILE) { return 0.0; }
-  return weights_tile[column / STEP][column % STEP][row / 4][row % 4];
+  let at = column % TILE;
+  return select(0.0, weights_tile[at / STEP][at % STEP][row / 4][row % 4], column < TILE);
 }
 
 /// Adds the outer product of the n-th distance, row i of a step.

@@ -13,13 +13,18 @@ fn met_row(t: u32, j: u32, n: u32, h: u32) -> u32 {
 
 /// `rows`: as products() takes them; queries from t on, keys from j on.
 fn scores(rows: Rows, t: u32, j: u32, h: u32, lane: u32, at: Place) -> Tile {
-  var s = products(0, rows, lane, at);
-  if (RELATIVE == 0) { return s; }
-  for (var half = 0u; half < 2; half++) {
+  if (RELATIVE == 0) { return products(0, rows, lane, at); }
+  var s = Tile();
+  // One loop, as compilers put what is called where it is called from.
+  for (var part = 0u; part < 3; part++) {
     var met = rows;
-    met.key0 = met_row(t, j, half * TILE + lane / SLICE, h);
-    met.key1 = met_row(t, j, half * TILE + 32 + lane / SLICE, h);
-    s = add_sheared(s, half, products(2, met, lane, at), at);
+    if (part > 0) {
+      let n = (part - 1) * TILE + lane / SLICE;
+      met.key0 = met_row(t, j, n, h);
+      met.key1 = met_row(t, j, n + 32, h);
+    }
+    let sums = products(select(2u, 0u, part == 0), met, lane, at);
+    if (part == 0) { s = sums; } else { s = added(s, sheared(part - 1, sums, at)); }
   }
   return s;
 }

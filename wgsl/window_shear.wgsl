@@ -5,8 +5,8 @@
 /// The number [row, column] of a half that was put into weights_tile, 0 if it is in the other one.
 fn taken(half: u32, row: u32, column: u32) -> f32 {
   let n = shift(row, column) - half * TILE;
-  if (n >= TILE) { return 0.0; }
-  return weights_tile[row / STEP][row % STEP][n / 4][n % 4];
+  let at = n % TILE;
+  return select(0.0, weights_tile[row / STEP][row % STEP][at / 4][at % 4], n < TILE);
 }
 
 fn taken_four(half: u32, row: u32, x: u32) -> vec4f {
@@ -22,8 +22,12 @@ fn put_row(row: u32, x: u32, numbers: vec4f) {
   weights_tile[row / STEP][row % STEP][x] = numbers;
 }
 
-/// Adds to a tile what is in a half of its products. Barriers stand in front and between.
-fn add_sheared(sum: Tile, half: u32, m: Tile, at: Place) -> Tile {
+fn added(a: Tile, b: Tile) -> Tile {
+  return Tile(a.low + b.low, a.high + b.high);
+}
+
+/// What a tile has of a half of its products. Barriers stand in front and between.
+fn sheared(half: u32, m: Tile, at: Place) -> Tile {
   let y = 4 * at.y;
   workgroupBarrier();
   put_row(y, at.x, m.low[0]);
@@ -47,5 +51,5 @@ fn add_sheared(sum: Tile, half: u32, m: Tile, at: Place) -> Tile {
     taken_four(half, y + 34, at.x),
     taken_four(half, y + 35, at.x),
   );
-  return Tile(sum.low + low, sum.high + high);
+  return Tile(low, high);
 }

@@ -107,7 +107,7 @@ testOnEach(
     const random = randomFrom(3);
     const make = (...shape: number[]): Tensor =>
       stack.use(device.tensor(shape, { data: random.normal(sizeOf(shape)) }));
-    const [T, S, H, D, P] = [20, 40, 2, 8, 30];
+    const [T, S, H, D, P] = [20, 40, 2, 16, 30];
     const [q, k, v, dOut] = [
       make(1, T, H, D),
       make(1, S, H, D),

@@ -135,7 +135,7 @@ for (const relative of [false, true]) {
       for (let t = 0; t < 10; t++) assertClose(row(before, t), new Array(H * D).fill(0), EXACT);
       assertClose(
         (await device.read(sums)).slice(0, 10 * H),
-        new Array(10 * H).fill(NOTHING),
+        new Array(10 * H).fill(-Infinity),
         EXACT,
       );
     },
@@ -179,32 +179,30 @@ for (const relative of [false, true]) {
   });
 }
 
-/** The sum of a query that sees no key; a GPU has no infinity, and says it by a number that is far off. */
-const NOTHING = -Infinity;
-
 testOnEach("windowAttention() weighs distances alone where keys are zero", async (device) => {
   // r of distance d is ln(d + 1) in front, positionBias 1: weights are 1, 2, 3, 3, 3 from here on.
-  using q = device.tensor([1, 5, 1, 4]);
-  using k = device.tensor([1, 5, 1, 4]);
-  using v = device.tensor([1, 5, 1, 4], {
-    data: [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0],
-  });
-  const row = (x: number) => [x, 0, 0, 0];
-  using distances = device.tensor([3, 1, 4], {
+  const [S, D] = [5, 5];
+  const shape = [1, S, 1, D];
+  const unit = Array.from({ length: S * D }, (_, i) => Math.floor(i / D) === i % D ? 1 : 0);
+  const row = (x: number) => [x, 0, 0, 0, 0];
+  using q = device.tensor(shape);
+  using k = device.tensor(shape);
+  using v = device.tensor(shape, { data: unit });
+  using distances = device.tensor([3, 1, D], {
     data: [row(0), row(Math.log(2)), row(Math.log(3))].flat(),
   });
-  using contentBias = device.tensor([1, 4], { data: [9, 9, 9, 9] });
-  using positionBias = device.tensor([1, 4], { data: [1, 5, 5, 5] });
-  using out = device.tensor([1, 5, 1, 4]);
-  using sums = device.tensor([1, 5, 1]);
+  using contentBias = device.tensor([1, D], { data: [9, 9, 9, 9, 9] });
+  using positionBias = device.tensor([1, D], { data: [1, 5, 5, 5, 5] });
+  using out = device.tensor(shape);
+  using sums = device.tensor([1, S, 1]);
   const relative = { distances, contentBias, positionBias };
   device.windowAttention(q, k, v, out, sums, { scale: 1, relative });
   const expected = [
-    [1, 0, 0, 0],
-    [2 / 3, 1 / 3, 0, 0],
-    [3 / 6, 2 / 6, 1 / 6, 0],
-    [3 / 9, 3 / 9, 2 / 9, 1 / 9],
-    [3 / 12, 3 / 12, 3 / 12, 2 / 12],
+    [1, 0, 0, 0, 0],
+    [2 / 3, 1 / 3, 0, 0, 0],
+    [3 / 6, 2 / 6, 1 / 6, 0, 0],
+    [3 / 9, 3 / 9, 2 / 9, 1 / 9, 0],
+    [3 / 12, 3 / 12, 3 / 12, 2 / 12, 1 / 12],
   ].flat();
   assertClose(await device.read(out), expected, { atol: 1e-6, rtol: 0 });
   assertClose(await device.read(sums), [1, 3, 6, 9, 12].map(Math.log), { atol: 2e-6, rtol: 0 });
