@@ -2,7 +2,7 @@
 //
 //   scores   f32 [T, H, n]             in
 //   chosen   i32 [T|1, H|1, k]         out
-//   work     f32 [parts, n + k + 16]   work
+//   work     f32 [threads, n + k + 16] work
 //
 // Sets are made from rows of scores: one row each for a choice by token, and its scores are the
 // merits; all tokens of a head for one by chunk, all heads of a token for one by heads, and a merit
@@ -12,6 +12,7 @@
 import { logOf } from "./math";
 import { expShifted, rowMax } from "./row_softmax";
 import { storeTail, sumLanes } from "./simd";
+import { shareOf } from "./thread";
 
 /** Makes `sets` sets, each of `rows` rows; setStep and rowStep say how many rows of scores apart. */
 export function chooseBlocks(
@@ -28,7 +29,7 @@ export function chooseBlocks(
   shared: bool,
   work: usize,
 ): void {
-  const heap = work + part * chooseScratch(n, k), merits = heap + ((k + 8) << 2);
+  const heap = shareOf(work, chooseScratch(n, k)), merits = heap + ((k + 8) << 2);
   for (let i = part; i < sets; i += parts) {
     const first = scores + ((i * setStep * n) << 2), out = chosen + ((i * k) << 2);
     if (!shared) {
@@ -42,7 +43,7 @@ export function chooseBlocks(
   }
 }
 
-/** Bytes of work for each part. */
+/** Bytes of work for each thread. */
 export function chooseScratch(n: u32, k: u32): u32 {
   return ((n + k + 16) << 2) & ~15;
 }

@@ -39,3 +39,4 @@ export { packWindow } from "./window_pack";
 export { windowRoom } from "./window_room";
 export { windowAttentionRows } from "./window_rows";
 export { addWindowGradients } from "./window_sums";
+export { setThread } from "./thread";

@@ -52,7 +52,7 @@ import { madd, partStart, storeFirst } from "./simd";
 
 /** Writes the segments of this part's memories, or blocks of their columns. */
 export function infiniAttentionWrite(part: u32, parts: u32, job: InfiniJob): void {
-  const work = layWork(job, part), panels = eights(job.dim) >> 3, blocks = job.blocks;
+  const work = layWork(job), panels = eights(job.dim) >> 3, blocks = job.blocks;
   const tasks = job.batch * job.kvHeads * blocks, end = partStart(tasks, part + 1, parts);
   for (let task = partStart(tasks, part, parts); task < end; task++) {
     const block = task % blocks, head = task / blocks;
@@ -137,7 +137,7 @@ function readChunk(job: InfiniJob, work: Work, chunk: Chunk): void {
   const dim = job.dim, ratio = job.heads / job.kvHeads, step = (job.heads * dim) << 2;
   takeFront(job, work, chunk);
   for (let h = chunk.g * ratio; h < (chunk.g + 1) * ratio; h++) {
-    const share = shareOf(job, h);
+    const share = gateOf(job, h);
     const at = queryRow(job, 0, chunk.b, chunk.t, h);
     retrieve(job, work, job.q + at, step, chunk.count);
     overDivisors(work.divisors, chunk.count, share, work.factors);
@@ -166,7 +166,7 @@ export function retrieve(job: InfiniJob, work: Work, rows: usize, step: u32, cou
 }
 
 /** σ(gate) of a head. */
-export function shareOf(job: InfiniJob, h: u32): f32 {
+export function gateOf(job: InfiniJob, h: u32): f32 {
   return 1 / (1 + expOf(-load<f32>(job.gate + (h << 2))));
 }
 

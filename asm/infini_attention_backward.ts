@@ -15,7 +15,7 @@
 //   infiniBackNormalizers  dz, and the gates
 //   infiniBackRest         what dz gives to keys; what dM and dz give to what was before
 
-import { retrieve, shareOf, storeMemory } from "./infini_attention";
+import { retrieve, gateOf, storeMemory } from "./infini_attention";
 import {
   addFeatureGradient,
   addScaledRows,
@@ -61,7 +61,7 @@ import { partStart, storeFirst } from "./simd";
 
 /** dM in front of every segment, for this part's memories, or blocks of their columns. */
 export function infiniBackMemories(part: u32, parts: u32, job: InfiniJob): void {
-  const work = layWork(job, part), panels = eights(job.dim) >> 3, blocks = job.blocks;
+  const work = layWork(job), panels = eights(job.dim) >> 3, blocks = job.blocks;
   const tasks = job.batch * job.kvHeads * blocks, end = partStart(tasks, part + 1, parts);
   for (let task = partStart(tasks, part, parts); task < end; task++) {
     const block = task % blocks, head = task / blocks;
@@ -110,7 +110,7 @@ function backReaders(
 ): void {
   const dim = job.dim, ratio = job.heads / job.kvHeads, step = (job.heads * dim) << 2;
   for (let h = g * ratio; h < (g + 1) * ratio; h++) {
-    takeFeatures(job, work, queryRow(job, job.q, b, t, h), step, tokens, shareOf(job, h));
+    takeFeatures(job, work, queryRow(job, job.q, b, t, h), step, tokens, gateOf(job, h));
     packTokens(queryRow(job, job.dOut, b, t, h), step, tokens, dim, first, count, work.x);
     scalePanels(work.x, work.factors, tokens, count, work.x, false);
     addBindings(work, tokens, dim, work.x, count);
@@ -182,7 +182,7 @@ function takeMemories(job: InfiniJob, work: Work, chunk: Chunk): void {
 
 /** A query head of a chunk: out = σ·r + (1 − σ)·local. */
 function backReader(job: InfiniJob, work: Work, chunk: Chunk, h: u32): void {
-  const dim = job.dim, row = work.row, step = (job.heads * dim) << 2, share = shareOf(job, h);
+  const dim = job.dim, row = work.row, step = (job.heads * dim) << 2, share = gateOf(job, h);
   const at = queryRow(job, 0, chunk.b, chunk.t, h);
   retrieve(job, work, job.q + at, step, chunk.count);
   overDivisors(work.divisors, chunk.count, share, work.factors);
@@ -277,7 +277,7 @@ function gateSums(job: InfiniJob, b: u32, n: u32): usize {
 
 /** dz in front of every segment, and dGate, from the sums of chunks. */
 export function infiniBackNormalizers(part: u32, parts: u32, job: InfiniJob): void {
-  const work = layWork(job, part), heads = job.batch * job.kvHeads;
+  const work = layWork(job), heads = job.batch * job.kvHeads;
   const end = partStart(heads, part + 1, parts);
   for (let head = partStart(heads, part, parts); head < end; head++) {
     const b = head / job.kvHeads;

@@ -33,7 +33,7 @@ export class InfiniJob {
   alone: u32;
   /** Into how many blocks of columns a memory is cut for the threads. */
   blocks: u32;
-  /** A work area for each part. */
+  /** A work area for each thread. */
   work: usize;
   workBytes: u32;
   /** Backward: what is given, and where gradients are added. */

@@ -5,6 +5,7 @@
 import { beginChunks, Chunk, eights, InfiniJob, mostChunks, TOKENS } from "./infini_job";
 import { multiplyPanel, pack } from "./matmul";
 import { madd } from "./simd";
+import { shareOf } from "./thread";
 
 /** Bytes from one row of a panel to the next. */
 const PANEL_ROW: u32 = 32;
@@ -50,9 +51,9 @@ export function infiniRoom(job: InfiniJob): void {
   job.sumsBytes = job.dOut ? (job.batch * mostChunks(job) * ofChunk) << 2 : 0;
 }
 
-/** Lays out the work area of a part. */
-export function layWork(job: InfiniJob, part: u32): Work {
-  const at = job.work + part * job.workBytes, work = changetype<Work>(at);
+/** Lays out the work area of this thread. */
+export function layWork(job: InfiniJob): Work {
+  const at = shareOf(job.work, job.workBytes), work = changetype<Work>(at);
   const row = eights(job.dim) << 2, rows = TOKENS * row, panels = eights(job.dim) * row;
   work.row = row;
   work.chunk = changetype<Chunk>(at + 72);
@@ -76,7 +77,7 @@ export function layWork(job: InfiniJob, part: u32): Work {
 
 /** Lays it out and takes up the part's share of chunks. */
 export function layWalk(job: InfiniJob, part: u32, parts: u32): Work {
-  const work = layWork(job, part);
+  const work = layWork(job);
   beginChunks(job, work.chunk, part, parts);
   return work;
 }

@@ -11,9 +11,10 @@
 import { walkChunks } from "./landmark_chunks";
 import { GROUP, Job, TILE } from "./landmark_job";
 import { beginTile, endTile, layTile, takes, topGroup } from "./landmark_tile";
+import { shareOf } from "./thread";
 
 export function landmarkAttention(part: u32, parts: u32, job: Job): void {
-  const tile = layTile(job, job.work + part * job.workBytes);
+  const tile = layTile(job, shareOf(job.work, job.workBytes));
   const tiles = (job.queries + TILE - 1) / TILE;
   for (let b: u32 = 0; b < job.batch; b++) {
     for (let h: u32 = 0; h < job.heads; h++) {

@@ -21,11 +21,12 @@ import { findSums } from "./landmark_sums";
 import { addValues, scorePanels } from "./landmark_tile";
 import { addScaled, blockGradients, topGradients } from "./row_gradients";
 import { clear } from "./row_softmax";
+import { shareOf } from "./thread";
 import { tile as product } from "./tile";
 
 /** Adds to dQ, and fills the sums of every share. */
 export function landmarkAttentionBackward(part: u32, parts: u32, job: Job): void {
-  const tile = layTile(job, job.work + part * job.workBytes);
+  const tile = layTile(job, shareOf(job.work, job.workBytes));
   const tasks = job.batch * job.heads * job.shares;
   for (let task = part; task < tasks; task += parts) {
     const share = task % job.shares, b = task / job.shares / job.heads;

@@ -43,7 +43,7 @@ export class Job {
   /** Keys and values as micro-kernels want them, and bytes of one batch row and head. */
   packed: usize;
   packedBytes: u32;
-  /** A work area for each part. */
+  /** A work area for each thread. */
   work: usize;
   workBytes: u32;
   /** Backward: what is given, where gradients are added, and private sums before they are. */

@@ -17,6 +17,7 @@ import { Block, blockAt, countsOf, slotsOf } from "./block_plan";
 import { eights, foreignCount, foreignList, Job, keyRow, planRowOf } from "./landmark_job";
 import { clear } from "./row_softmax";
 import { partStart } from "./simd";
+import { shareOf } from "./thread";
 import { firstHalves, firstPairs, secondHalves, secondPairs } from "./tile";
 
 /** Where the parts of one packing lie. */
@@ -71,7 +72,7 @@ class Lists {
 
 /** Packs this part's share of every batch row and head. */
 export function packLandmark(part: u32, parts: u32, job: Job): void {
-  const work = job.work + part * job.workBytes;
+  const work = shareOf(job.work, job.workBytes);
   const packed = changetype<Packed>(work), lists = changetype<Lists>(work + 64);
   lists.slots = changetype<List>(work + 80);
   lists.blocks = changetype<List>(work + 96);

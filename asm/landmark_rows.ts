@@ -20,6 +20,7 @@ import {
 import { addRows, addWeighted, rowScores, turnedScores } from "./row_products";
 import { clear, rowScale, rowSoftmax, topSoftmax } from "./row_softmax";
 import { partStart } from "./simd";
+import { shareOf } from "./thread";
 
 /** A query and the work area it is answered in. */
 @unmanaged
@@ -44,7 +45,7 @@ export function rowBytes(job: Job): u32 {
 }
 
 export function landmarkAttentionRows(part: u32, parts: u32, job: Job): void {
-  const row = changetype<Row>(job.work + part * job.workBytes);
+  const row = changetype<Row>(shareOf(job.work, job.workBytes));
   row.q = changetype<usize>(row) + 64;
   row.gates = row.q + ((job.dim + 4) << 2);
   row.pieces = row.gates + ((job.chosen + job.plan.mostBlocks + 4) << 2);

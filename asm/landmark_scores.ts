@@ -4,7 +4,7 @@
 //   segments   u32 [segments, 2]   in    address of f32 [P, G, D], and its first row among all
 //   order      i32 [n]             in    the row of each block's landmark, oldest first
 //   scores     f32 [T, H, n]       out   scale · query · landmark
-//   rows       u32 [parts, RUN]    work  addresses of landmarks
+//   rows       u32 [threads, RUN]  work  addresses of landmarks
 //
 // The last K blocks stand in slots 1 … K, all older ones in slot 0. Parts share the blocks. A
 // landmark is read where it lies, once for every query and head of its group. A score is always
@@ -12,6 +12,7 @@
 // queries are asked at once.
 
 import { loadTail, madd, partStart, storeTail } from "./simd";
+import { shareOf } from "./thread";
 import { firstHalves, firstPairs, secondHalves, secondPairs } from "./tile";
 
 /** One call; written by the launcher, four bytes a field. */
@@ -35,7 +36,7 @@ class Scoring {
 /** Landmarks that are taken at a time: they stay in the first cache while all queries pass. */
 const RUN: u32 = 16;
 
-/** Bytes of `rows` for each part. */
+/** Bytes of `rows` for each thread. */
 export function landmarkScoresScratch(): u32 {
   return RUN << 2;
 }
@@ -43,7 +44,7 @@ export function landmarkScoresScratch(): u32 {
 export function landmarkScores(part: u32, parts: u32, job: Scoring): void {
   const runs = (job.n + RUN - 1) / RUN, old = job.n >= job.z ? job.n - job.z + 1 : 0;
   const end = min(job.n, partStart(runs, part + 1, parts) * RUN);
-  const rows = job.rows + part * (RUN << 2);
+  const rows = shareOf(job.rows, RUN << 2);
   for (let j = partStart(runs, part, parts) * RUN; j < end;) {
     // Recent blocks stand in a slot each.
     const count = j < old ? min(RUN, min(old, end) - j) : 1;

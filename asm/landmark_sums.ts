@@ -7,6 +7,7 @@
 import { blockAt, countsOf, slotsOf } from "./block_plan";
 import { eights, foreignCount, foreignList, Job, keyRow, planRowOf } from "./landmark_job";
 import { partStart, storeTail } from "./simd";
+import { shareOf } from "./thread";
 
 /** Where the sums of one share lie. */
 @unmanaged
@@ -38,7 +39,8 @@ export function sumsBytes(job: Job): u32 {
 
 /** Adds the sums of all heads and shares to the gradients: this part's share of the keys. */
 export function addLandmarkGradients(part: u32, parts: u32, job: Job): void {
-  const sums = changetype<Sums>(job.work + part * job.workBytes), group = job.heads / job.kvHeads;
+  const sums = changetype<Sums>(shareOf(job.work, job.workBytes));
+  const group = job.heads / job.kvHeads;
   for (let b: u32 = 0; b < job.batch; b++) {
     for (let h: u32 = 0; h < job.heads; h++) {
       for (let share: u32 = 0; share < job.shares; share++) {

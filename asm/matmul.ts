@@ -4,7 +4,7 @@
 //   a        f32, a number at row·aRow + step·aStep          in
 //   b        f32, a number at step·bStep + column·bColumn    in
 //   out      f32 [m, n]                                      out
-//   scratch  f32 [parts, BLOCK_K, TILE_COLUMNS + BLOCK_ROWS] a panel of b and a block of a for each
+//   scratch  f32 [threads, BLOCK_K, TILE_COLUMNS + BLOCK_ROWS]   a panel of b, a block of a
 //
 // Strides are in BYTES. Of a's two one is 4 and of b's two one is 4; which one says what is
 // transposed. From the outside in: blocks of rows, so that a block of a stays in the second cache;
@@ -12,10 +12,11 @@
 // up to six rows. Tiles read a where it lies, packing it gained nothing; but steps that are a page
 // apart would push each other out of the caches, and are gathered.
 //
-// Parts share the rows or the columns of out. An element's bits depend on its row of a, its column
+// Parts share the rows and the columns of out. An element's bits depend on its row of a, its column
 // of b and what it held, on nothing else (see tile.ts): not on parts, nor on m and n.
 
 import { partStart } from "./simd";
+import { shareOf } from "./thread";
 import {
   dots,
   DOTS_COLUMNS,
@@ -32,6 +33,8 @@ import {
 const BLOCK_K: u32 = 256;
 /** A block of a then has 192 KB. */
 const BLOCK_ROWS: u32 = 192;
+/** Rows are not cut into parts of fewer. */
+const LEAST_ROWS: u32 = 128;
 /** A page: steps of a that are so many bytes apart are gathered. */
 const FAR: u32 = 4096;
 /** For so few columns, that would not pay. */
@@ -39,7 +42,7 @@ const FEW_COLUMNS: u32 = 32;
 /** For so few rows, dots() on b as it lies beats packing b. */
 const FEW_ROWS: u32 = 3;
 
-/** Bytes of scratch for each part. */
+/** Bytes of scratch for each thread. */
 export function matmulScratch(): u32 {
   return BLOCK_K * (TILE_COLUMNS + BLOCK_ROWS) * 4;
 }
@@ -61,22 +64,16 @@ export function matmul(
   accumulate: bool,
   scratch: usize,
 ): void {
-  const panel = scratch + part * matmulScratch(), outRow = n << 2;
-  const rowTiles = (m - 1) / TILE_ROWS + 1, panels = (n - 1) / TILE_COLUMNS + 1;
-  // The cut whose largest share is the smaller; of columns if equal, as b is then packed once.
-  if (perPart(rowTiles, parts) * panels < perPart(panels, parts) * rowTiles) {
-    const top = partStart(rowTiles, part, parts) * TILE_ROWS;
-    const bottom = min(m, partStart(rowTiles, part + 1, parts) * TILE_ROWS);
-    a += top * aRow;
-    out += top * outRow;
-    m = bottom - top;
-  } else {
-    const first = partStart(panels, part, parts) * TILE_COLUMNS;
-    const last = min(n, partStart(panels, part + 1, parts) * TILE_COLUMNS);
-    b += first * bColumn;
-    out += first << 2;
-    n = last - first;
-  }
+  const outRow = n << 2, rowTiles = (m - 1) / TILE_ROWS + 1, panels = (n - 1) / TILE_COLUMNS + 1;
+  const rowParts = rowCuts(m, parts), columnParts = parts / rowParts;
+  const i = part / columnParts, j = part % columnParts;
+  const top = partStart(rowTiles, i, rowParts) * TILE_ROWS;
+  const first = partStart(panels, j, columnParts) * TILE_COLUMNS;
+  m = min(m, partStart(rowTiles, i + 1, rowParts) * TILE_ROWS) - top;
+  n = min(n, partStart(panels, j + 1, columnParts) * TILE_COLUMNS) - first;
+  a += top * aRow;
+  b += first * bColumn;
+  out += top * outRow + (first << 2);
   if (m <= FEW_ROWS && aStep == 4 && bStep == 4) {
     const done = n & ~(DOTS_COLUMNS - 1);
     multiplyFew(a, aRow, b, bColumn, out, outRow, m, done, k, accumulate);
@@ -84,13 +81,18 @@ export function matmul(
     out += done << 2;
     n -= done;
   }
+  const panel = shareOf(scratch, matmulScratch());
   multiply(a, aRow, aStep, b, bStep, bColumn, out, outRow, m, n, k, accumulate, panel);
 }
 
-/** The most of `count` things that one part gets. */
-@inline
-function perPart(count: u32, parts: u32): u32 {
-  return (count + parts - 1) / parts;
+/**
+ * In how many the rows are cut, a divisor of the parts; columns are cut in the others. Each part packs
+ * its share of b, which must be read often enough.
+ */
+function rowCuts(m: u32, parts: u32): u32 {
+  let cuts = min(parts, max(1, m / LEAST_ROWS));
+  while (parts % cuts != 0) cuts--;
+  return cuts;
 }
 
 /** Few rows of a by rows of b as they lie: n, a multiple of 16, at a time. */

@@ -25,9 +25,10 @@ import {
 } from "./landmark_tile";
 import { clear, rowSoftmax } from "./row_softmax";
 import { scoreTile } from "./score_tile";
+import { shareOf } from "./thread";
 
 export function memoryAttention(part: u32, parts: u32, job: Job): void {
-  const tile = layTile(job, job.work + part * job.workBytes);
+  const tile = layTile(job, shareOf(job.work, job.workBytes));
   const tiles = (job.queries + TILE - 1) / TILE;
   for (let h: u32 = 0; h < job.heads; h++) {
     for (let i: u32 = 0; i < tiles; i++) {

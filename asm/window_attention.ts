@@ -32,6 +32,7 @@ import {
 } from "./window_job";
 import { findPackedWindow, PackedWindow } from "./window_pack";
 import { addPositions, biasedRow, windowSoftmax } from "./window_softmax";
+import { shareOf } from "./thread";
 
 @unmanaged
 class WindowTile {
@@ -75,7 +76,7 @@ function layTile(job: WindowJob, work: usize): WindowTile {
 }
 
 export function windowAttention(part: u32, parts: u32, job: WindowJob): void {
-  const tile = layTile(job, job.work + part * job.workBytes);
+  const tile = layTile(job, shareOf(job.work, job.workBytes));
   const tiles = (job.queries + WINDOW_TILE - 1) / WINDOW_TILE;
   for (let b: u32 = 0; b < job.batch; b++) {
     for (let h: u32 = 0; h < job.heads; h++) {

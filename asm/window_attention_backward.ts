@@ -33,10 +33,11 @@ import {
 import { findPackedWindow } from "./window_pack";
 import { addPositions, takePositions } from "./window_softmax";
 import { findWindowSums } from "./window_sums";
+import { shareOf } from "./thread";
 
 /** Adds to dQ, and fills the sums of every share. */
 export function windowAttentionBackward(part: u32, parts: u32, job: WindowJob): void {
-  const tile = layWindowTile(job, job.work + part * job.workBytes);
+  const tile = layWindowTile(job, shareOf(job.work, job.workBytes));
   const tasks = job.batch * job.heads * job.shares;
   for (let task = part; task < tasks; task += parts) {
     const share = task % job.shares;

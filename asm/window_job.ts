@@ -45,7 +45,7 @@ export class WindowJob {
   packed: usize;
   packedBytes: u32;
   distanceBytes: u32;
-  /** A work area for each part. */
+  /** A work area for each thread. */
   work: usize;
   workBytes: u32;
   /** Sums of gradients that each share of the tiles of one row and head has for itself. */

@@ -13,6 +13,7 @@
 import { packPanel, packRows } from "./landmark_pack";
 import { partStart } from "./simd";
 import { distanceRoom, firstKey, keyRoom, windowKey, WindowJob, windowKvHead } from "./window_job";
+import { shareOf } from "./thread";
 
 /** Where the packed rows of one batch row and head lie. */
 @unmanaged
@@ -46,7 +47,7 @@ export function packedDistanceBytes(job: WindowJob): u32 {
 
 /** Packs this part's share. */
 export function packWindow(part: u32, parts: u32, job: WindowJob): void {
-  const packed = changetype<PackedWindow>(job.work + part * job.workBytes);
+  const packed = changetype<PackedWindow>(shareOf(job.work, job.workBytes));
   const group = job.heads / job.kvHeads, backward = job.dOut != 0;
   const keys = job.keys - firstKey(job), step = (job.kvHeads * job.dim) << 2;
   for (let b: u32 = 0; b < job.batch; b++) {

@@ -21,6 +21,7 @@ import {
   windowSum,
 } from "./window_job";
 import { addPositions, biasedRow, windowSoftmax } from "./window_softmax";
+import { shareOf } from "./thread";
 
 /** Bytes of the work area. A vector may be written past the end of each part. */
 export function windowRowBytes(job: WindowJob): u32 {
@@ -28,7 +29,7 @@ export function windowRowBytes(job: WindowJob): u32 {
 }
 
 export function windowAttentionRows(part: u32, parts: u32, job: WindowJob): void {
-  const work = job.work + part * job.workBytes;
+  const work = shareOf(job.work, job.workBytes);
   const count = job.batch * job.queries * job.heads, end = partStart(count, part + 1, parts);
   for (let i = partStart(count, part, parts); i < end; i++) {
     attendRow(job, i / job.heads / job.queries, i / job.heads % job.queries, i % job.heads, work);

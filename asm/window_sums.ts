@@ -6,6 +6,7 @@
 import { addScaled } from "./row_gradients";
 import { partStart } from "./simd";
 import { distanceRoom, firstKey, keyRoom, windowKey, WindowJob, windowKvHead } from "./window_job";
+import { shareOf } from "./thread";
 
 /** Where the sums of one share lie: keys and values [keys, D], distances [reach, D], biases [D]. */
 @unmanaged
@@ -41,7 +42,7 @@ export function shareBytes(job: WindowJob): u32 {
 
 /** Adds the sums of all shares to the gradients: this part's share of keys, distances and heads. */
 export function addWindowGradients(part: u32, parts: u32, job: WindowJob): void {
-  const sums = changetype<WindowSums>(job.work + part * job.workBytes);
+  const sums = changetype<WindowSums>(shareOf(job.work, job.workBytes));
   for (let b: u32 = 0; b < job.batch; b++) {
     for (let h: u32 = 0; h < job.heads; h++) {
       for (let share: u32 = 0; share < job.shares; share++) {

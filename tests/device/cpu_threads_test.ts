@@ -47,7 +47,7 @@ Deno.test("run() gives every part of the work to one thread", async () => {
     const [count, x] = [1000, host.alloc(4000)];
     for (let turn = 0; turn < 200; turn++) {
       host.f32(x, count).fill(turn);
-      host.run("add", x, x, x, count);
+      host.run(8, "add", x, x, x, count);
       deepEqual(host.f32(x, count).slice(), new Float32Array(count).fill(2 * turn));
     }
   }
@@ -59,7 +59,7 @@ Deno.test("run() wakes threads that have fallen asleep", async () => {
   host.f32(x, 1024).fill(1);
   for (let turn = 0; turn < 5; turn++) {
     await new Promise((resolve) => setTimeout(resolve, 5));
-    host.run("add", x, x, x, 1024);
+    host.run(8, "add", x, x, x, 1024);
   }
   deepEqual(host.f32(x, 1024).slice(), new Float32Array(1024).fill(32));
 });
@@ -68,7 +68,7 @@ Deno.test("run() goes on where memory has grown since the threads started", asyn
   using host = await hostOf(2);
   const bytes = 1 << 25;
   const x = host.alloc(bytes);
-  host.run("fill", x, bytes, 0x01010101);
+  host.run(8, "fill", x, bytes, 0x01010101);
   equal(host.u8(x, bytes).findIndex((byte) => byte !== 1), -1);
 });
 
@@ -76,20 +76,20 @@ Deno.test("run() throws when a kernel traps in any part, and can be used on", as
   using host = await hostOf(2);
   // Its second half lies outside of the memory: only the other thread traps.
   const last = 2 ** 20 - 65536;
-  throws(() => host.run("fill", last, 131072, 1), {
+  throws(() => host.run(8, "fill", last, 131072, 1), {
     name: "DeviceError",
     message: /Cannot finish a kernel as it failed in part 1: RuntimeError: memory access out of/,
   });
   // Here both do.
-  throws(() => host.run("fill", 2 ** 31, 131072, 1), /failed in part 1|out of bounds/);
+  throws(() => host.run(8, "fill", 2 ** 31, 131072, 1), /failed in part 1|out of bounds/);
   const x = host.alloc(4096);
-  host.run("fill", x, 4096, 0x3f800000);
+  host.run(8, "fill", x, 4096, 0x3f800000);
   deepEqual(host.f32(x, 1024).slice(), new Float32Array(1024).fill(1));
 });
 
 Deno.test("run() names a kernel that is missing", async () => {
   using host = await hostOf(1);
-  throws(() => host.run("subtract"), {
+  throws(() => host.run(8, "subtract"), {
     name: "TypeError",
     message: `Cannot run kernel "subtract" as the module has none so named`,
   });

@@ -7,10 +7,10 @@ import type { DType, Tensor } from "../device.ts";
 
 /** One WebAssembly memory, its heap, and the threads that run kernels over it. */
 export interface Host {
-  /** How many threads {@linkcode Host.run} uses, this one included. */
+  /** How many threads {@linkcode Host.run} uses at most, this one included: each has its scratch. */
   readonly threads: number;
-  /** Whether the other threads still look for work, and start at once; asleep they need 0.1 ms. */
-  readonly awake: boolean;
+  /** Into how many parts to cut work, in elements touched; 1 if threads would not pay for it. */
+  partsOf(work: number): number;
   /**
    * Bytes in the memory, 64-byte aligned, not cleared; room for one vector past the end may be read.
    * @throws {RangeError} If memory is short.
@@ -28,11 +28,10 @@ export interface Host {
   /** Where a tensor lies. @throws {TypeError} If it is another device's, or freed. */
   address(tensor: Tensor): number;
   /**
-   * Every thread runs `kernel(part, parts, ...args)`; returns when all are done. An argument is a
-   * u32, i32, f32 or f64, as the kernel declares it. For work below some 20 µs, see
-   * {@linkcode launch}.
+   * Runs `kernel(part, parts, ...args)` once for each of `parts` parts, on whichever thread is free;
+   * returns when all are done. An argument is a u32, i32, f32 or f64, as the kernel declares it.
    */
-  run(kernel: string, ...args: number[]): void;
+  run(parts: number, kernel: string, ...args: number[]): void;
   /** Runs `kernel(...args)` on this thread only (a kernel that takes parts is given `0, 1` first). */
   call(kernel: string, ...args: number[]): number;
   /** A work area that only grows, 64-byte aligned, valid until the next `scratch()`. */
@@ -42,13 +41,9 @@ export interface Host {
 /** What an exponential costs, in elements touched. */
 export const EXP_WORK = 4;
 
-/** Work (in elements touched) that is not worth sharing with threads that are awake, or asleep. */
-const SMALL = 2 ** 14;
-const SMALL_ASLEEP = 2 ** 18;
-
 /** Runs a kernel that takes parts: on every thread, or on this one alone if there is little work. */
 export function launch(host: Host, work: number, kernel: string, ...args: number[]): void {
-  const alone = host.threads === 1 || work < SMALL || (work < SMALL_ASLEEP && !host.awake);
-  if (alone) host.call(kernel, 0, 1, ...args);
-  else host.run(kernel, ...args);
+  const parts = host.partsOf(work);
+  if (parts === 1) host.call(kernel, 0, 1, ...args);
+  else host.run(parts, kernel, ...args);
 }

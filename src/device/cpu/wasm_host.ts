@@ -3,9 +3,15 @@ import { checkInteger, shapeText } from "../shapes.ts";
 import { CpuTensor, SIZE_BYTES } from "./cpu_tensor.ts";
 import { createHeap } from "./heap.ts";
 import type { Host } from "./host.ts";
-import { startWorkers } from "./workers.ts";
+import { type Kernel, startWorkers } from "./workers.ts";
 
-type Kernel = (...args: number[]) => number;
+/** Work (in elements touched) that is not worth sharing with threads that are awake, or asleep. */
+const SMALL = 2 ** 14;
+const SMALL_ASLEEP = 2 ** 18;
+
+/** Work in a part, at least, and parts for each thread, at most. */
+const PART = 2 ** 13;
+const PARTS_PER_THREAD = 8;
 
 /** A {@linkcode Host}, as its device sees it. */
 export interface WasmHost extends Host, Disposable {
@@ -37,8 +43,9 @@ export async function createHost(
 
   const host: WasmHost = {
     threads,
-    get awake() {
-      return workers?.awake ?? false;
+    partsOf(work) {
+      if (!workers || work < (workers.awake ? SMALL : SMALL_ASLEEP)) return 1;
+      return threads * Math.max(1, Math.min(PARTS_PER_THREAD, Math.floor(work / PART / threads)));
     },
     get bytes() {
       return heap.bytes - work.bytes;
@@ -61,15 +68,10 @@ export async function createHost(
       if (disposed) throw new TypeError("Cannot use a device that was disposed");
       return owned(host, tensor).address;
     },
-    run(name, ...args) {
+    run(parts, name, ...args) {
       const { index, kernel } = lookUp(name);
-      if (!workers) return void kernel(0, 1, ...args);
-      workers.begin(index, args);
-      try {
-        kernel(0, threads, ...args);
-      } finally {
-        workers.finish();
-      }
+      if (workers) workers.run(kernel, index, parts, args);
+      else for (let part = 0; part < parts; part++) kernel(part, parts, ...args);
     },
     call: (name, ...args) => lookUp(name).kernel(...args),
     scratch(bytes) {

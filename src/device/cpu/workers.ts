@@ -1,77 +1,72 @@
 /**
- * The threads beside this one. They take jobs through shared memory, because a message would take
- * longer than most kernels run; a job is a kernel's index and its arguments.
+ * The threads beside this one. A kernel's work is cut into parts, more than there are threads, and
+ * whoever is free takes the next one through shared memory (a message would take longer than most
+ * kernels run). So a thread that sleeps, or whose core is taken by others, is not waited for, unless
+ * in the midst of a part.
  */
 
 import { DeviceError } from "../device_error.ts";
+import { LAYOUT, serve, type Start } from "./worker.ts";
 
 /**
- * Workers that run kernels, each its part. They keep the process alive until they are disposed of:
- * the Web's workers cannot be told otherwise.
+ * Workers that run kernels beside this thread. They keep the process alive until they are disposed
+ * of: the Web's workers cannot be told otherwise.
  */
 export interface Workers extends Disposable {
-  /** Sets all workers to `kernel(part, parts, ...args)`; parts 1 … parts − 1 are theirs. */
-  begin(kernel: number, args: readonly number[]): void;
-  /** Whether they still look for work. */
+  /** Whether all still look for work, and start at once; asleep they need 0.1 ms. */
   readonly awake: boolean;
-  /** Waits until all are done. @throws {DeviceError} If a kernel trapped in one. */
-  finish(): void;
+  /**
+   * Runs `kernel(part, parts, ...args)` for each part on some thread; returns when all are done.
+   * @param index The kernel's number among the module's exports.
+   * @throws {DeviceError} If it trapped in one of them.
+   */
+  run(kernel: Kernel, index: number, parts: number, args: readonly number[]): void;
 }
 
-/** Where things lie in the control block: indices of Int32 words, each busy one on a line of its own. */
-const LAYOUT = {
-  /** Counts jobs; a change starts one. */
-  sequence: 0,
-  /** Workers that have not finished the job. */
-  remaining: 16,
-  /** Of the job; −1 ends the worker. */
-  kernel: 32,
-  argCount: 33,
-  /** The part that failed, 0 for none, and the length of its message. */
-  failed: 34,
-  messageLength: 35,
-  /** Bytes: f64 arguments, and the message in 16-bit characters. */
-  args: 256,
-  message: 1024,
-};
+/** A function of the module. */
+export type Kernel = (...args: number[]) => number;
+
 const CONTROL_BYTES = 2048;
 const MAX_ARGS = 64;
 
 /**
- * How long to look for work, or for the end of it, before the thread sleeps. Waking takes 0.1 ms, and
- * a thread that is woken may be put on its waker's core and stay there for seconds, at half the speed
- * (seen on Linux 6.18 with two cores): so sleep is for pauses, not for the gaps between operations.
+ * How long workers look for work before they sleep, in µs. Waking takes 0.1 ms, and a thread that is
+ * woken may be put on its waker's core and stay there for seconds, at half the speed (seen on Linux
+ * 6.18 with two cores): so sleep is for pauses, not for the gaps between operations. On a busy machine
+ * it is otherwise: what they use up in vain, this thread may lack.
  */
-const SPIN_MS = 2;
+const PATIENCE = { usual: 2000, busy: 100 };
 
-interface Start {
-  module: WebAssembly.Module;
-  memory: WebAssembly.Memory;
-  control: SharedArrayBuffer;
-  layout: typeof LAYOUT;
-  spinMs: number;
-  part: number;
-  parts: number;
-}
+/** How long to look for the end of others' parts before this thread sleeps: they may need its core. */
+const SPIN_MS = 0.2;
 
-/** Starts `parts − 1` workers over one shared memory; resolves when they are ready. */
+/**
+ * Two things say that the machine is busy. Others are waited for longer than this, and than a few
+ * parts take: one was put off its core in the midst of a part. Or waking them takes longer than this:
+ * one was put on this thread's core, and took its turn at once. Of all time, this share may be lost
+ * so, and so much at once (a slice of time of Linux, and a little): then this thread works alone until
+ * the share is met again.
+ */
+const LOSS = { waitMs: 0.15, parts: 4, wakeMs: 0.05, share: 1 / 32, onceMs: 6 };
+
+/** Starts `threads − 1` workers over one shared memory; resolves when they are ready. */
 export async function startWorkers(
   module: WebAssembly.Module,
   memory: WebAssembly.Memory,
-  parts: number,
+  threads: number,
 ): Promise<Workers> {
   const control = new SharedArrayBuffer(CONTROL_BYTES);
   const url = URL.createObjectURL(
     new Blob([`(${serve})()`], { type: "application/javascript" }),
   );
   const workers = Array.from(
-    { length: parts - 1 },
+    { length: threads - 1 },
     () => new Worker(url, { type: "module" }),
   );
   const crew = command(control, workers);
   try {
-    const common = { module, memory, control, layout: LAYOUT, spinMs: SPIN_MS, parts };
-    await Promise.all(workers.map((worker, i) => ready(worker, { ...common, part: i + 1 })));
+    const common = { module, memory, control, layout: LAYOUT };
+    await Promise.all(workers.map((worker, i) => ready(worker, { ...common, thread: i + 1 })));
   } catch (error) {
     crew[Symbol.dispose]();
     throw error;
@@ -86,36 +81,93 @@ function command(control: SharedArrayBuffer, workers: readonly Worker[]): Worker
   const state = new Int32Array(control);
   const args = new Float64Array(control, LAYOUT.args, MAX_ARGS);
   const mayWait = canWait(state);
-  let doneAt = -Infinity;
+  state[LAYOUT.patience] = PATIENCE.usual;
+  let failure: string | undefined;
+  /** When what was lost so far will have been a small enough share of the time. */
+  let paidAt = 0;
 
-  function publish(kernel: number): void {
-    state[LAYOUT.kernel] = kernel;
-    Atomics.store(state, LAYOUT.remaining, workers.length);
-    Atomics.add(state, LAYOUT.sequence, 1);
-    Atomics.notify(state, LAYOUT.sequence);
+  /** Offers parts to the workers; returns whether some had to be woken. */
+  function publish(parts: number): boolean {
+    Atomics.store(state, LAYOUT.left, parts);
+    if (Atomics.load(state, LAYOUT.asleep) === 0) return false;
+    Atomics.notify(state, LAYOUT.left);
+    return true;
+  }
+
+  /** Notes that time was lost to a busy machine. */
+  function lose(ms: number): void {
+    paidAt = Math.max(paidAt, performance.now()) + ms / LOSS.share;
+    state[LAYOUT.patience] = PATIENCE.busy;
+  }
+
+  /** Takes parts until there are none, and says how many it took. */
+  function takeParts(kernel: Kernel, parts: number, values: readonly number[]): number {
+    let taken = 0;
+    for (let left; (left = Atomics.load(state, LAYOUT.left)) > 0;) {
+      if (Atomics.compareExchange(state, LAYOUT.left, left, left - 1) !== left) continue;
+      takePart(kernel, parts - left, parts, values);
+      taken++;
+    }
+    return taken;
+  }
+
+  function takePart(kernel: Kernel, part: number, parts: number, values: readonly number[]): void {
+    try {
+      kernel(part, parts, ...values);
+    } catch (error) {
+      failure = `${part}: ${error}`;
+    }
+  }
+
+  /** Shares a job out, and returns when it is done. */
+  function share(kernel: Kernel, index: number, parts: number, values: readonly number[]): void {
+    args.set(values);
+    state[LAYOUT.kernel] = index;
+    state[LAYOUT.argCount] = values.length;
+    state[LAYOUT.parts] = parts;
+    state[LAYOUT.failed] = 0;
+    state[LAYOUT.job]++;
+    Atomics.store(state, LAYOUT.done, 0);
+    const start = performance.now();
+    state[LAYOUT.patience] = start < paidAt ? PATIENCE.busy : PATIENCE.usual;
+    if (publish(parts)) {
+      const waking = performance.now() - start;
+      if (waking > LOSS.wakeMs) lose(waking);
+    }
+    const taken = takeParts(kernel, parts, values);
+    const end = performance.now();
+    const waited = finish(parts - taken);
+    if (waited > LOSS.waitMs && waited > LOSS.parts * (end - start) / taken) lose(waited);
+    failure ??= workerFailure(control, state);
+  }
+
+  /** Waits until others have done so many parts; returns how long, in ms, they were seen not to. */
+  function finish(count: number): number {
+    if (Atomics.load(state, LAYOUT.done) === count) return 0;
+    const start = performance.now();
+    let seen = start;
+    for (let turn = 1;; turn++) {
+      const done = Atomics.load(state, LAYOUT.done);
+      if (done === count) return seen - start;
+      Atomics.pause?.();
+      if (turn % 64 !== 0) continue;
+      seen = performance.now();
+      if (!mayWait || seen < start + SPIN_MS) continue;
+      Atomics.wait(state, LAYOUT.done, done);
+      seen = performance.now();
+    }
   }
 
   return {
     get awake() {
-      return performance.now() - doneAt < SPIN_MS;
+      return Atomics.load(state, LAYOUT.asleep) === 0;
     },
-    begin(kernel, values) {
-      args.set(values);
-      state[LAYOUT.argCount] = values.length;
-      state[LAYOUT.failed] = 0;
-      publish(kernel);
-    },
-    finish() {
-      const spinEnd = performance.now() + SPIN_MS;
-      for (let turn = 1;; turn++) {
-        const remaining = Atomics.load(state, LAYOUT.remaining);
-        if (remaining === 0) break;
-        // The clock is slow to read, next to a word of memory.
-        if (turn % 64 !== 0 || !mayWait || performance.now() < spinEnd) continue;
-        Atomics.wait(state, LAYOUT.remaining, remaining);
-      }
-      doneAt = performance.now();
-      if (state[LAYOUT.failed] !== 0) throw new DeviceError(failure(control, state));
+    run(kernel, index, parts, values) {
+      failure = undefined;
+      if (performance.now() < paidAt - LOSS.onceMs / LOSS.share) takePart(kernel, 0, 1, values);
+      else share(kernel, index, parts, values);
+      if (failure === undefined) return;
+      throw new DeviceError(`Cannot finish a kernel as it failed in part ${failure}`);
     },
     [Symbol.dispose]() {
       publish(-1);
@@ -128,7 +180,7 @@ function command(control: SharedArrayBuffer, workers: readonly Worker[]): Worker
 function ready(worker: Worker, start: Start): Promise<void> {
   return new Promise((resolve, reject) => {
     const fail = (problem: string) =>
-      reject(new DeviceError(`Cannot start thread ${start.part}: ${problem}`));
+      reject(new DeviceError(`Cannot start thread ${start.thread}: ${problem}`));
     worker.onmessage = ({ data: problem }) => problem === "" ? resolve() : fail(problem);
     worker.onerror = (event) => {
       event.preventDefault();
@@ -141,57 +193,15 @@ function ready(worker: Worker, start: Start): Promise<void> {
 /** Whether this thread may sleep: in a browser, the page's own may not. */
 function canWait(state: Int32Array): boolean {
   try {
-    return Atomics.wait(state, LAYOUT.sequence, -1, 0) === "not-equal";
+    return Atomics.wait(state, LAYOUT.left, -1, 0) === "not-equal";
   } catch {
     return false;
   }
 }
 
-function failure(control: SharedArrayBuffer, state: Int32Array): string {
-  const length = state[LAYOUT.messageLength];
-  const message = String.fromCharCode(...new Uint16Array(control, LAYOUT.message, length));
-  return `Cannot finish a kernel as it failed in part ${state[LAYOUT.failed]}: ${message}`;
-}
-
-/**
- * The program of a worker. Its text is all that a worker gets, so it names nothing outside itself
- * but what the engine has.
- */
-function serve(): void {
-  const scope = self as unknown as {
-    onmessage: (event: { data: Start }) => void;
-    postMessage(message: string): void;
-  };
-  scope.onmessage = ({ data: { module, memory, control, layout, spinMs, part, parts } }) => {
-    const state = new Int32Array(control);
-    const args = new Float64Array(control, layout.args);
-    const message = new Uint16Array(control, layout.message);
-    let kernels: ((...args: number[]) => void)[];
-    try {
-      const { exports } = new WebAssembly.Instance(module, { env: { memory } });
-      kernels = WebAssembly.Module.exports(module).map(({ name }) => exports[name] as typeof serve);
-    } catch (error) {
-      return scope.postMessage(String(error));
-    }
-    let sequence = Atomics.load(state, layout.sequence);
-    scope.postMessage("");
-    for (;;) {
-      const spinEnd = performance.now() + spinMs;
-      for (let turn = 1; Atomics.load(state, layout.sequence) === sequence; turn++) {
-        if (turn % 64 !== 0 || performance.now() < spinEnd) continue;
-        Atomics.wait(state, layout.sequence, sequence);
-      }
-      sequence = sequence + 1 | 0;
-      if (state[layout.kernel] < 0) return;
-      try {
-        kernels[state[layout.kernel]](part, parts, ...args.subarray(0, state[layout.argCount]));
-      } catch (error) {
-        const text = String(error).slice(0, 400);
-        for (let i = 0; i < text.length; i++) message[i] = text.charCodeAt(i);
-        state[layout.messageLength] = text.length;
-        state[layout.failed] = part;
-      }
-      if (Atomics.sub(state, layout.remaining, 1) === 1) Atomics.notify(state, layout.remaining);
-    }
-  };
+/** In which part a kernel failed in a worker and how, if it did. */
+function workerFailure(control: SharedArrayBuffer, state: Int32Array): string | undefined {
+  if (state[LAYOUT.failed] === 0) return undefined;
+  const message = new Uint16Array(control, LAYOUT.message, state[LAYOUT.messageLength]);
+  return `${state[LAYOUT.failed] - 1}: ${String.fromCharCode(...message)}`;
 }
