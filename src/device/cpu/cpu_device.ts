@@ -80,7 +80,8 @@ function threadsFor({ threads, module }: CpuDeviceOptions): number {
   return threads;
 }
 
-function cpuDevice(
+/** The operations of a device, on a host. */
+export function cpuDevice(
   host: WasmHost,
   build: string,
   details: Readonly<Record<string, string | boolean>>,
