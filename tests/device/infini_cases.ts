@@ -57,25 +57,28 @@ const LONG: InfiniCase["segments"] = [
   [[0, 97, FROM_INITIAL + READS_NOTHING], [97, 193, 0], [193, 400, 0]],
 ];
 
-/** Shapes at, below and above what kernels take at once, in both updates. */
+/**
+ * Shapes at, below and above what kernels take at once, in both updates; of few widths, as a GPU
+ * compiles its kernels anew for each.
+ */
 export const INFINI_CASES: readonly InfiniCase[] = (["linear", "delta"] as const).flatMap(
   (update: InfiniUpdate) => {
     const options = { update };
     const one = (T: number, N: number) => [inSegments(T, N)];
     const cases: InfiniCase[] = [
-      { name: "one token", B: 1, T: 1, H: 1, G: 1, D: 1, segments: [[[0, 1, 0]]], options },
-      { name: "even segments", B: 1, T: 64, H: 2, G: 2, D: 16, segments: one(64, 16), options },
+      { name: "one token", B: 1, T: 1, H: 1, G: 1, D: 7, segments: [[[0, 1, 0]]], options },
+      { name: "even segments", B: 1, T: 64, H: 2, G: 2, D: 24, segments: one(64, 16), options },
       { name: "ragged ones", B: 1, T: 130, H: 3, G: 1, D: 24, segments: one(130, 50), options },
       { name: "irregular ones", B: 2, T: 43, H: 4, G: 2, D: 40, segments: IRREGULAR, options },
       { name: "a wide head", B: 1, T: 37, H: 2, G: 1, D: 68, segments: one(37, 19), options },
       { name: "odd widths", B: 2, T: 43, H: 2, G: 2, D: 7, segments: IRREGULAR, options },
-      { name: "long segments", B: 1, T: 700, H: 2, G: 1, D: 8, segments: one(700, 500), options },
+      { name: "long segments", B: 1, T: 700, H: 2, G: 1, D: 24, segments: one(700, 500), options },
       // Enough for two threads; of one memory they get half the columns each.
       { name: "many tokens", B: 1, T: 1000, H: 3, G: 1, D: 68, segments: one(1000, 420), options },
-      { name: "four memories", B: 2, T: 400, H: 4, G: 2, D: 64, segments: LONG, options },
+      { name: "four memories", B: 2, T: 400, H: 4, G: 2, D: 40, segments: LONG, options },
       {
         name: "divisors held",
-        ...{ B: 2, T: 43, H: 2, G: 1, D: 5, segments: IRREGULAR },
+        ...{ B: 2, T: 43, H: 2, G: 1, D: 7, segments: IRREGULAR },
         options: { update, epsilon: 12 },
       },
     ];

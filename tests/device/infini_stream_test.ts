@@ -4,9 +4,9 @@ import { boundOf, writtenMemory } from "./infini_cases.ts";
 const SHAPES = [
   { T: 1, H: 4, G: 2, D: 24 },
   { T: 7, H: 2, G: 2, D: 40 },
-  { T: 97, H: 3, G: 1, D: 16 },
+  { T: 97, H: 3, G: 1, D: 24 },
   { T: 1000, H: 2, G: 1, D: 68 },
-  { T: 0, H: 1, G: 1, D: 8 },
+  { T: 0, H: 1, G: 1, D: 24 },
 ];
 
 for (const shape of SHAPES) {

@@ -1,6 +1,5 @@
 import type { Device, Tensor } from "../device.ts";
 import { DeviceError } from "../device_error.ts";
-import { infiniMissing } from "../infini_missing.ts";
 import { adamW } from "./adam_w.ts";
 import { type GpuDeviceOptions, type OpenAdapter, openAdapter, requestAdapter } from "./adapter.ts";
 import { add } from "./add.ts";
@@ -12,6 +11,8 @@ import { crossEntropy, crossEntropyBackward } from "./cross_entropy.ts";
 import { fill } from "./fill.ts";
 import { gather, gatherBackward } from "./gather.ts";
 import { createGpuHost, type WholeHost } from "./gpu_host.ts";
+import { infiniAttention, infiniRead, infiniWrite } from "./infini.ts";
+import { infiniAttentionBackward } from "./infini_backward.ts";
 import { joinRows, joinRowsBackward } from "./join_rows.ts";
 import { landmarkAttention } from "./landmark_attention.ts";
 import { landmarkAttentionBackward } from "./landmark_attention_backward.ts";
@@ -118,7 +119,10 @@ export function gpuDeviceOn(
     chooseBlocks: on(chooseBlocks),
     placeBlocks: on(placeBlocks),
     memoryAttention: on(memoryAttention),
-    ...infiniMissing("GPU"),
+    infiniAttention: on(infiniAttention),
+    infiniAttentionBackward: on(infiniAttentionBackward),
+    infiniRead: on(infiniRead),
+    infiniWrite: on(infiniWrite),
     windowAttention: on(windowAttention),
     windowAttentionBackward: on(windowAttentionBackward),
     joinRows: on(joinRows),
