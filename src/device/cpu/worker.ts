@@ -8,8 +8,6 @@ export const LAYOUT = {
   done: 16,
   /** Workers that sleep, or are about to. */
   asleep: 32,
-  /** How long workers look for parts before they sleep, in µs. */
-  patience: 40,
   /** Of the job, valid for whoever holds a part of it: its number, its kernel, … */
   job: 48,
   kernel: 49,
@@ -41,6 +39,12 @@ export function serve(): void {
     onmessage: (event: { data: Start }) => void;
     postMessage(message: string): void;
   };
+  /**
+   * How long to look for work before the thread sleeps. Waking takes 0.1 ms, and a thread that is
+   * woken may be put on its waker's core and stay there for seconds, at half the speed (seen on Linux
+   * 6.18 with two cores): so sleep is for pauses, not for the gaps between operations.
+   */
+  const spinMs = 2;
   scope.onmessage = ({ data }) => {
     let kernels: Record<string, (...args: number[]) => void>;
     try {
@@ -86,11 +90,11 @@ export function serve(): void {
   function lookForParts(state: Int32Array, layout: typeof LAYOUT): number {
     let left = Atomics.load(state, layout.left);
     if (left !== 0) return left;
-    const start = performance.now();
+    const end = performance.now() + spinMs;
     for (let turn = 1; left === 0; turn++) {
       Atomics.pause?.();
       // The clock is slow to read, next to a word of memory.
-      if (turn % 64 === 0 && performance.now() > start + state[layout.patience] / 1000) {
+      if (turn % 64 === 0 && performance.now() > end) {
         Atomics.add(state, layout.asleep, 1);
         Atomics.wait(state, layout.left, 0);
         Atomics.sub(state, layout.asleep, 1);

@@ -29,14 +29,6 @@ export type Kernel = (...args: number[]) => number;
 const CONTROL_BYTES = 2048;
 const MAX_ARGS = 64;
 
-/**
- * How long workers look for work before they sleep, in µs. Waking takes 0.1 ms, and a thread that is
- * woken may be put on its waker's core and stay there for seconds, at half the speed (seen on Linux
- * 6.18 with two cores): so sleep is for pauses, not for the gaps between operations. On a busy machine
- * it is otherwise: what they use up in vain, this thread may lack.
- */
-const PATIENCE = { usual: 2000, busy: 100 };
-
 /** How long to look for the end of others' parts before this thread sleeps: they may need its core. */
 const SPIN_MS = 0.2;
 
@@ -44,10 +36,10 @@ const SPIN_MS = 0.2;
  * Two things say that the machine is busy. Others are waited for longer than this, and than a few
  * parts take: one was put off its core in the midst of a part. Or waking them takes longer than this:
  * one was put on this thread's core, and took its turn at once. Of all time, this share may be lost
- * so, and so much at once (a slice of time of Linux, and a little): then this thread works alone until
- * the share is met again.
+ * so, and so much at once, in which the system may find the threads better places: then this one works
+ * alone until the share is met again.
  */
-const LOSS = { waitMs: 0.15, parts: 4, wakeMs: 0.05, share: 1 / 32, onceMs: 6 };
+const LOSS = { waitMs: 0.15, parts: 4, wakeMs: 0.05, share: 1 / 32, onceMs: 24 };
 
 /** Starts `threads − 1` workers over one shared memory; resolves when they are ready. */
 export async function startWorkers(
@@ -81,10 +73,9 @@ function command(control: SharedArrayBuffer, workers: readonly Worker[]): Worker
   const state = new Int32Array(control);
   const args = new Float64Array(control, LAYOUT.args, MAX_ARGS);
   const mayWait = canWait(state);
-  state[LAYOUT.patience] = PATIENCE.usual;
   let failure: string | undefined;
-  /** When what was lost so far will have been a small enough share of the time. */
-  let paidAt = 0;
+  /** When what was lost will have been a small enough share of the time; until when to work alone. */
+  let [metAt, aloneUntil] = [0, 0];
 
   /** Offers parts to the workers; returns whether some had to be woken. */
   function publish(parts: number): boolean {
@@ -96,8 +87,9 @@ function command(control: SharedArrayBuffer, workers: readonly Worker[]): Worker
 
   /** Notes that time was lost to a busy machine. */
   function lose(ms: number): void {
-    paidAt = Math.max(paidAt, performance.now()) + ms / LOSS.share;
-    state[LAYOUT.patience] = PATIENCE.busy;
+    const now = performance.now();
+    metAt = Math.max(metAt, now) + ms / LOSS.share;
+    if (metAt > now + LOSS.onceMs / LOSS.share) aloneUntil = metAt;
   }
 
   /** Takes parts until there are none, and says how many it took. */
@@ -129,7 +121,6 @@ function command(control: SharedArrayBuffer, workers: readonly Worker[]): Worker
     state[LAYOUT.job]++;
     Atomics.store(state, LAYOUT.done, 0);
     const start = performance.now();
-    state[LAYOUT.patience] = start < paidAt ? PATIENCE.busy : PATIENCE.usual;
     if (publish(parts)) {
       const waking = performance.now() - start;
       if (waking > LOSS.wakeMs) lose(waking);
@@ -164,7 +155,7 @@ function command(control: SharedArrayBuffer, workers: readonly Worker[]): Worker
     },
     run(kernel, index, parts, values) {
       failure = undefined;
-      if (performance.now() < paidAt - LOSS.onceMs / LOSS.share) takePart(kernel, 0, 1, values);
+      if (performance.now() < aloneUntil) takePart(kernel, 0, 1, values);
       else share(kernel, index, parts, values);
       if (failure === undefined) return;
       throw new DeviceError(`Cannot finish a kernel as it failed in part ${failure}`);
