@@ -8,7 +8,9 @@ import { assertClose, EXACT } from "../close.ts";
 import { randomPlan, regular } from "../plans.ts";
 import { type Random, randomFrom } from "../random.ts";
 import { type Results, type Scene, type Stage, stage } from "../stage.ts";
+import { infiniInputs, inSegments, writtenMemory } from "./infini_cases.ts";
 import { landmarkInputs } from "./landmark_cases.ts";
+import { windowInputs } from "./window_cases.ts";
 
 const BUILD = availableBuilds()[0];
 
@@ -129,7 +131,60 @@ function memoryBy(
   device.memoryAttention(queries, input([T, H, D]), k, v, blocks, { pool, entries, slots }, out);
 }
 
-const SCENES = { matmuls, rows, elements, landmarks, memory };
+const windows: Scene = (stage) => {
+  const { device, input, output } = stage;
+  for (const T of [53, 200, 3]) {
+    const [B, S, H, G, D] = [2, T + 11, 4, 2, 20];
+    const shape = { name: "parts", B, T, S, H, G, D, P: 40, window: 70, absent: 5, sharpness: 1 };
+    const { q, k, v, options } = windowInputs(shape, stage);
+    const [out, sums] = [output(`out ${T}`, [B, T, H, D]), output(`sums ${T}`, [B, T, H])];
+    device.windowAttention(q, k, v, out, sums, options);
+    device.windowAttentionBackward(q, k, v, out, sums, input([B, T, H, D]), {
+      q: output(`dQ ${T}`, [B, T, H, D]),
+      k: output(`dK ${T}`, [B, S, G, D]),
+      v: output(`dV ${T}`, [B, S, G, D]),
+      distances: output(`dDistances ${T}`, [40, H, D]),
+      contentBias: output(`dContentBias ${T}`, [H, D]),
+      positionBias: output(`dPositionBias ${T}`, [H, D]),
+    }, options);
+  }
+  const [a, b, dOut] = [input([2, 13, C]), input([2, 24, C]), input([2, 37, C])];
+  device.joinRows(a, b, output("joined", [2, 37, C]));
+  device.joinRowsBackward(dOut, output("dA", a.shape), output("dB", b.shape));
+};
+
+const compressed: Scene = (stage) => {
+  const { device, random, input, output } = stage;
+  const [B, T, H, G, D] = [1, 130, 4, 2, 24];
+  for (const update of ["linear", "delta"] as const) {
+    const options = { update };
+    const segments = [inSegments(T, 50)];
+    const shape = { name: "parts", B, T, H, G, D, segments, options };
+    const { q, k, v, local, gate, segments: list, initial, before } = infiniInputs(shape, stage);
+    const given = [q, k, v, local, gate, list, initial, before] as const;
+    const memories = output(`memories ${update}`, [B, segments[0].length, G, D, D + 1]);
+    device.infiniAttention(...given, output(`out ${update}`, [B, T, H, D]), memories, options);
+    const [dOut, dAfter] = [input([B, T, H, D]), input([B, G, D, D + 1])];
+    device.infiniAttentionBackward(...given, memories, dOut, dAfter, {
+      q: output(`dQ ${update}`, [B, T, H, D]),
+      k: output(`dK ${update}`, [B, T, G, D]),
+      v: output(`dV ${update}`, [B, T, G, D]),
+      local: output(`dLocal ${update}`, [B, T, H, D]),
+      gate: output(`dGate ${update}`, [H]),
+      initial: output(`dInitial ${update}`, [G, D, D + 1]),
+      before: output(`dBefore ${update}`, [B, G, D, D + 1]),
+    }, options);
+    const memory = output(`memory ${update}`, [G, D, D + 1]);
+    device.write(memory, writtenMemory(random, G, D));
+    const remainder = output(`remainder ${update}`, [G, D, D + 1]);
+    device.fill(remainder, 0);
+    device.infiniWrite(input([T, G, D]), input([T, G, D]), memory, remainder, options);
+    const answer = output(`read ${update}`, [T, H, D]);
+    device.infiniRead(input([T, H, D]), input([T, H, D]), gate, memory, answer, options);
+  }
+};
+
+const SCENES = { matmuls, rows, elements, landmarks, memory, windows, compressed };
 
 /** A device that cuts all work in so many parts, whatever it is, and notes which kernels were. */
 function cutting(host: WasmHost, parts: number, cut = new Set<string>()): Device {
@@ -205,5 +260,7 @@ Deno.test("the scenes above cut every kernel that takes parts", async () => {
   const takers = sources.flatMap((source) =>
     Array.from(source.matchAll(/^export function (\w+)\(\s*part: u32/gm), ([, name]) => name)
   );
+  // This one takes its turn whole, between two that are cut.
+  cut.add("infiniBackNormalizers");
   deepEqual([...cut].sort(), takers.filter((name) => exported.includes(name)).sort());
 });
