@@ -53,8 +53,8 @@ const IRREGULAR: InfiniCase["segments"] = [
 ];
 
 const LONG: InfiniCase["segments"] = [
-  [[0, 100, 0], [100, 396, 0], [397, 400, FROM_INITIAL]],
-  [[0, 97, FROM_INITIAL + READS_NOTHING], [97, 193, 0], [193, 400, 0]],
+  [[0, 100, 0], [100, 696, 0], [697, 700, FROM_INITIAL]],
+  [[0, 97, FROM_INITIAL + READS_NOTHING], [97, 193, 0], [193, 700, 0]],
 ];
 
 /**
@@ -75,7 +75,7 @@ export const INFINI_CASES: readonly InfiniCase[] = (["linear", "delta"] as const
       { name: "long segments", B: 1, T: 700, H: 2, G: 1, D: 24, segments: one(700, 500), options },
       // Enough for two threads; of one memory they get half the columns each.
       { name: "many tokens", B: 1, T: 1000, H: 3, G: 1, D: 68, segments: one(1000, 420), options },
-      { name: "four memories", B: 2, T: 400, H: 4, G: 2, D: 40, segments: LONG, options },
+      { name: "four memories", B: 2, T: 700, H: 4, G: 2, D: 40, segments: LONG, options },
       {
         name: "divisors held",
         ...{ B: 2, T: 43, H: 2, G: 1, D: 7, segments: IRREGULAR },
