@@ -1,6 +1,6 @@
 // memory + remainder f32 [count] += the sums of all parts, f32 [parts, count]. What the sum of memory
 // and these rounds off is kept in the remainder (Knuth's two-sum), and carried over once it counts
-// (Dekker's).
+// (Dekker's). Compilers take (a + b) − a for b: `hold` keeps them from it.
 
 struct Params {
   sums_at: u32,
@@ -8,12 +8,18 @@ struct Params {
   remainder_at: u32,
   count: u32,
   parts: u32,
+  zero: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> sums: array<f32>;
 @group(0) @binding(2) var<storage, read_write> memory: array<f32>;
 @group(0) @binding(3) var<storage, read_write> remainder: array<f32>;
+
+/// x, of which no compiler knows how it was made.
+fn hold(x: f32) -> f32 {
+  return bitcast<f32>(bitcast<u32>(x) ^ params.zero);
+}
 
 @compute @workgroup_size(64)
 fn infini_write(
@@ -28,10 +34,11 @@ fn infini_write(
     added += sums[params.sums_at + part * params.count + i];
   }
   let a = memory[params.memory_at + i];
-  let sum = a + added;
-  let of_added = sum - a;
-  let rest = remainder[params.remainder_at + i] + ((a - (sum - of_added)) + (added - of_added));
-  let whole = sum + rest;
+  let sum = hold(a + added);
+  let of_added = hold(sum - a);
+  let lost = (a - hold(sum - of_added)) + (added - of_added);
+  let rest = hold(remainder[params.remainder_at + i] + lost);
+  let whole = hold(sum + rest);
   memory[params.memory_at + i] = whole;
-  remainder[params.remainder_at + i] = rest - (whole - sum);
+  remainder[params.remainder_at + i] = rest - hold(whole - sum);
 }

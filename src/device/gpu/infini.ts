@@ -132,7 +132,7 @@ export function infiniWrite(
   const count = G * D * (D + 1);
   host.run(kernels.infini_write, {
     tensors: [sums, memory, remainder],
-    params: [count, parts],
+    params: [count, parts, 0],
     groups: spread(host, Math.ceil(count / 64)),
   });
 }
