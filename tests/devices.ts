@@ -62,12 +62,17 @@ globalThis.addEventListener("unload", () => {
   for (const { device } of devices) device[Symbol.dispose]();
 });
 
-/** Declares a test that holds on each device by itself, the reference included. */
+/**
+ * Declares a test that holds on each device by itself, the reference included; `isFor` may leave
+ * some out.
+ */
 export function testOnEach(
   name: string,
   body: (device: Device) => void | Promise<void>,
+  isFor: (device: Device) => boolean = () => true,
 ): void {
   for (const { name: label, device } of devices) {
+    if (!isFor(device)) continue;
     Deno.test(`${name} [${label}]`, async () => {
       const before = device.bytes;
       await body(device);
