@@ -86,7 +86,8 @@ for (const { name: label, device } of shown) {
       ok(largest <= BOUND, `largest error ${largest}`);
     });
   }
-  if (device.info.kind === "reference") continue;
+  // The reference keeps f64 whatever it is asked; on lavapipe these take minutes.
+  if (device.info.kind !== "cpu") continue;
   for (const [name, options] of Object.entries(CASES)) {
     Deno.test(`with f16 storage they stay near ${name} [${label}]`, async () => {
       const { typical } = await errorsOf(device, name, { ...options, storage: "f16" });
