@@ -42,6 +42,7 @@ export type {
   BatchAttention,
   BlocksRead,
   Capabilities,
+  Handed,
   HeadShape,
   LayerInput,
   Marker,
@@ -55,6 +56,7 @@ export type {
   Step,
   StepOptions,
   Window,
+  WindowPass,
 } from "./src/attention/mechanism.ts";
 export { landmarkMechanism, type LandmarkOptions } from "./src/attention/landmark.ts";
 export {
@@ -69,7 +71,7 @@ export {
   openDevice,
   type OpenDeviceOptions,
 } from "./src/device/open.ts";
-export type { Ops } from "./src/device/ops.ts";
+export type { InfiniInputs, InputOptions, Ops } from "./src/device/ops.ts";
 export type * from "./src/device/device.ts";
 export { DeviceError } from "./src/device/device_error.ts";
 export type {

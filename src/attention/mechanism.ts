@@ -26,6 +26,7 @@ export type Attend = (ops: Ops, layer: number, input: LayerInput) => Tensor | Pr
 
 /** A parameter that a mechanism adds to a model. */
 export interface OwnParameter {
+  /** Lengths of its axes; a matrix is [out, in]. */
   readonly shape: readonly number[];
   /** What its numbers are before training: all the same, drawn from N(0, deviation), or these. */
   readonly start: number | { readonly deviation: number } | Float32Array;
@@ -118,7 +119,9 @@ export interface WindowPass {
 
 /** A tensor that a window hands on to the next one. */
 export interface Handed {
+  /** As the window's operations made it. */
   readonly made: Tensor;
+  /** The same numbers, where the next window reads them. */
   readonly kept: Tensor;
 }
 

@@ -10,9 +10,9 @@ import type {
 
 /** Options of {@linkcode Ops.input}. */
 export interface InputOptions {
-  /** @default {"f32"} */
+  /** How a number is kept. @default {"f32"} */
   dtype?: "f32" | "i32";
-  /** @default {zeros} */
+  /** What it begins with. @default {zeros} */
   data?: Numbers;
   /** `false` where every number is written before it is read. @default {true} */
   zero?: boolean;
@@ -59,14 +59,23 @@ export interface Ops extends Disposable {
 
 /** What `infiniAttention` takes; shapes as there. */
 export interface InfiniInputs {
+  /** f32 [B, T, H, D], without position. */
   readonly q: Tensor;
+  /** f32 [B, T, G, D], without position. */
   readonly k: Tensor;
+  /** f32 [B, T, G, D]. */
   readonly v: Tensor;
+  /** f32 [B, T, H, D]: what attention inside the segments gives. */
   readonly local: Tensor;
+  /** f32 [H], before the sigmoid. */
   readonly gate: Tensor;
+  /** i32 [B, S, 3]: first token, end, and kind. */
   readonly segments: Tensor;
+  /** f32 [G, D, D + 1]: what a text begins from. */
   readonly initial: Tensor;
+  /** f32 [B, G, D, D + 1]: what the first segment goes on from. */
   readonly before: Tensor;
+  /** How segments are written. */
   readonly options: InfiniOptions;
 }
 

@@ -54,9 +54,13 @@ export interface WindowConfig {
 export interface AttentionConfig {
   /** Of each layer (`mechanisms`; the one that there is by default). */
   readonly mechanisms: readonly MechanismName[];
+  /** Of the layers with landmark attention. */
   readonly landmark: LandmarkConfig | undefined;
+  /** Of those with Infini-attention. */
   readonly infini: InfiniConfig | undefined;
+  /** Of Transformer-XL. */
   readonly xl: XlConfig | undefined;
+  /** Of those with a sliding window. */
   readonly window: WindowConfig | undefined;
 }
 
