@@ -3,6 +3,7 @@
 import { createRequire } from "node:module";
 import { resolve } from "node:path";
 import { DeviceError } from "../device/device_error.ts";
+import { slowNativeTicks } from "./dawn_ticks.ts";
 
 const PACKAGE = "npm:webgpu@0.6.2";
 const FEATURES = ["allow_unsafe_apis", "vulkan_enable_f16_on_nvidia"];
@@ -49,10 +50,12 @@ export async function openDawn({ unchecked = false }: DawnOptions = {}): Promise
   }
   held.add(gpu);
   const timer = setInterval(() => {}, ALIVE_MS);
+  const ticks = slowNativeTicks();
   return {
     gpu,
     [Symbol.dispose]() {
       clearInterval(timer);
+      ticks[Symbol.dispose]();
       held.delete(gpu);
     },
   };
