@@ -11,7 +11,7 @@ import {
   takesHalf,
 } from "../../src/device/gpu/landmark_attention_half.ts";
 import {
-  chosenKeys,
+  CHOSEN_KEYS,
   keysBytes,
   type KeysVariant,
 } from "../../src/device/gpu/landmark_attention_half_backward.ts";
@@ -85,9 +85,9 @@ export async function benchHalf(bench: Bench): Promise<void> {
     if (!bench.wanted(attentionName(shape))) continue;
     const expected = await expectedOf(bench, shape);
     const ways = best ?? {
-      forward: chosenVariant(shape.D),
-      queries: chosenVariant(shape.D),
-      keys: chosenKeys(shape.D),
+      forward: chosenVariant("forward", shape.D),
+      queries: chosenVariant("queries", shape.D),
+      keys: CHOSEN_KEYS,
     };
     await benchBoth(bench, shape, expected, ways);
   }
@@ -118,7 +118,7 @@ async function searchShape(
   const runs = (way: HalfVariant) =>
     takesHalf({ regular: M }, { ...shape, S: T }, way) && (way.rows === 16 || D <= 64) &&
     forwardBytes(D, way) <= workgroupBytes;
-  const forward = await fastest(chosenVariant(D), AXES, async (variant) => {
+  const forward = await fastest(chosenVariant("forward", D), AXES, async (variant) => {
     if (!runs(variant)) return undefined;
     const name = `forward ${attentionName(shape)}: ${wayName(variant)}`;
     return await trial(
@@ -139,12 +139,12 @@ async function searchShape(
       `landmark_attention_half_${kernel}`,
     );
   const queries = await fastest(
-    chosenVariant(D),
+    chosenVariant("queries", D),
     AXES,
     async (variant) => runs(variant) ? await back("queries", variant, { variant }) : undefined,
   );
   const keys = await fastest(
-    chosenKeys(D),
+    CHOSEN_KEYS,
     KEYS_AXES,
     async (keysVariant) =>
       keysBytes(D, keysVariant) <= workgroupBytes

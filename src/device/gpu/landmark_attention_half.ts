@@ -48,14 +48,47 @@ const SHAPES = {
   top: "f32 B T H",
 } as const;
 
-/** What {@linkcode landmarkAttentionHalf} takes where a caller has no wishes. */
-export function chosenVariant(D: number): HalfVariant {
-  return { subgroups: 4, rows: 16, split: D > 64, words: 4, turned: true, ahead: true };
+/**
+ * What was the fastest of its width on an H100, which `bench/gpu.ts --parts half` measures, with
+ * fewer subgroups where there is less workgroup memory or there are fewer queries.
+ */
+export function chosenVariant(
+  pass: "forward" | "queries",
+  D: number,
+  suits: (variant: HalfVariant) => boolean = () => true,
+): HalfVariant {
+  const narrow = D <= 64;
+  const most: HalfVariant = {
+    subgroups: narrow ? 8 : 4,
+    rows: 16,
+    split: true,
+    words: narrow && pass === "forward" ? 1 : 4,
+    turned: !narrow && pass === "queries",
+    ahead: narrow,
+  };
+  return suits(most) ? most : { ...most, subgroups: 4 };
+}
+
+/** The one for a call. */
+export function variantFor(
+  pass: "forward" | "queries",
+  host: GpuHost,
+  blocks: Pick<GpuBlocks, "regular">,
+  shape: HalfShape,
+): HalfVariant {
+  const { D } = shape;
+  return chosenVariant(
+    pass,
+    D,
+    (variant) =>
+      takesHalf(blocks, shape, variant) && forwardBytes(D, variant) <= host.limits.workgroupBytes,
+  );
 }
 
 /** Whether the GPU has tensor cores with room for landmark attention of this width. */
 export function hasLandmarkHalf(host: GpuHost, D = 64): boolean {
-  return WIDTHS.includes(D) && hasTensorCores(host, forwardBytes(D, chosenVariant(D)));
+  const least = chosenVariant("forward", D, () => false);
+  return WIDTHS.includes(D) && hasTensorCores(host, forwardBytes(D, least));
 }
 
 /**
@@ -65,7 +98,7 @@ export function hasLandmarkHalf(host: GpuHost, D = 64): boolean {
 export function takesHalf(
   { regular }: Pick<GpuBlocks, "regular">,
   { T, S, D }: HalfShape,
-  { subgroups, rows }: HalfVariant = chosenVariant(D),
+  { subgroups, rows }: HalfVariant = chosenVariant("forward", D, () => false),
 ): boolean {
   const queries = subgroups * rows;
   const fits = [16, 32].includes(regular) || regular > 0 && regular % KEYS === 0;
@@ -88,7 +121,7 @@ export function landmarkAttentionHalf(
   const shape = matchShapes(operation, SHAPES, { q, k, v, out, top });
   const { B, T, S, H, G, D } = shape;
   const { regular } = checkBlocks(operation, host, blocks, shape);
-  const way = variant ?? chosenVariant(D);
+  const way = variant ?? variantFor("forward", host, { regular }, shape);
   checkHalf(operation, host, { regular }, shape, way, { q, k, v });
   host.run(KERNELS[way.words], {
     tensors: [q, k, v, out, top],

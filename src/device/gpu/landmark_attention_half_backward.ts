@@ -21,10 +21,10 @@ import { checkBlocks } from "./blocks.ts";
 import { float, type GpuHost, spread } from "./host.ts";
 import {
   checkHalf,
-  chosenVariant,
   constantsOf,
   type HalfVariant,
   heldBy,
+  variantFor,
 } from "./landmark_attention_half.ts";
 import type { Constants } from "./kernel.ts";
 import { TENSOR_CORES } from "./matmul_half.ts";
@@ -79,10 +79,8 @@ export interface HalfBackwardOptions {
   most?: Tensor | undefined;
 }
 
-/** The pass over keys where a caller has no wishes. */
-export function chosenKeys(D: number): KeysVariant {
-  return { subgroups: 4, words: 4, ahead: true, parts: D > 64 ? 2 : 1 };
-}
+/** The pass over keys where a caller has no wishes: what was the fastest on an H100. */
+export const CHOSEN_KEYS: KeysVariant = { subgroups: 4, words: 4, ahead: false, parts: 1 };
 
 /** Adds the gradients of `landmarkAttentionHalf`; wgsl/landmark_attention_half_*.wgsl. */
 export function landmarkAttentionHalfBackward(
@@ -101,7 +99,10 @@ export function landmarkAttentionHalfBackward(
   const shape = matchShapes(operation, SHAPES, { q, k, v, out, top, dOut, dQ, dK, dV });
   const { B, T, S, H, G, D } = shape;
   const { regular: M } = checkBlocks(operation, host, blocks, shape);
-  const { variant = chosenVariant(D), keysVariant = chosenKeys(D) } = options;
+  const {
+    variant = variantFor("queries", host, { regular: M }, shape),
+    keysVariant = CHOSEN_KEYS,
+  } = options;
   checkHalf(operation, host, { regular: M }, shape, variant, { q, k, v, dOut });
   const N = Math.ceil(S / M);
   using nothing = host.tensor([1], { dtype: "i32" });

@@ -32,9 +32,9 @@ export const TENSOR_CORES = "f16, subgroups, chromium_experimental_subgroup_matr
 
 /** How the kernel is written, beside what shapes ask for. */
 export interface HalfOptions extends MatmulOptions {
-  /** Words that a thread reads at once. @default {4} */
+  /** Words that a thread reads at once. @default {1} */
   words?: 1 | 4;
-  /** Tiles in workgroup memory. @default {2 where they fit} */
+  /** Tiles in workgroup memory, where two fit. @default {1} */
   stages?: 1 | 2;
   /** What a and b were multiplied by, as `toHalves` leaves it: i32 [2]. @default {nothing} */
   most?: Tensor | undefined;
@@ -63,7 +63,7 @@ export function matmulHalf(
   out: Tensor,
   options: HalfOptions = {},
 ): void {
-  const { transposeA = false, transposeB = false, accumulate = false, words = 4, most } = options;
+  const { transposeA = false, transposeB = false, accumulate = false, words = 1, most } = options;
   const patterns = {
     a: transposeA ? "f16 k m" : "f16 m k",
     b: transposeB ? "f16 n k" : "f16 k n",
@@ -86,7 +86,7 @@ export function matmulHalf(
       TRANSPOSE_B: Number(transposeB),
       ACCUMULATE: Number(accumulate),
       DIRECT: Number(n % 4 === 0 && host.offset(out) % 4 === 0),
-      STAGES: fits ? options.stages ?? 2 : 1,
+      STAGES: fits ? options.stages ?? 1 : 1,
     },
     groups: [Math.ceil(n / TILE), Math.ceil(m / TILE)],
   });
