@@ -87,8 +87,8 @@ function landmarkBatch(
     );
     const firstRows = i32(first);
     const landmarkRows = i32(first.map((row) => row + blockSize - 1));
-    // The slot of every old block: see positions.ts.
-    const slot = i32(first.map(() => blockSize - 1));
+    // Where old blocks are when a long text is read, the first place, unless it is said otherwise.
+    const slot = i32(first.map((_, n) => (negatives.places?.[n] ?? 0) * blockSize + blockSize - 1));
     const index = stack.use(device.tensor([rows, negatives.index.length / rows], {
       dtype: "i32",
       data: negatives.index,

@@ -90,6 +90,8 @@ export interface Batch {
 export interface Negatives {
   /** Which ones: row · (length / every) + block, [N]. */
   readonly blocks: Int32Array;
+  /** In place of which of a row's blocks each of them stands, [N]. @default {the first} */
+  readonly places?: Int32Array | undefined;
   /** i32 [rows, n]: which of those a row sees, −1 for none. */
   readonly index: Int32Array;
 }

@@ -103,6 +103,7 @@ const readNegatives = object<NegativesRecipe>({
   count: optional(count(1), 256),
   least: optional(count(1), 32),
   probability: optional(readProbability, perKind(() => 0.5)),
+  places: optional(oneOf("first", "spread"), "first"),
   fromStep: optional(count(1), 1),
 });
 

@@ -217,7 +217,9 @@ Deno.test("drawNegatives() leaves out nameless blocks and repeats none", () => {
       count: 8,
       least: 3,
       probability: always,
+      places: "first",
     })!;
+    equal(negatives.places, undefined);
     equal(negatives.blocks.length, 8);
     equal(new Set(negatives.blocks).size, 8);
     ok(negatives.blocks.every((block) => nameless[block] === 0));
@@ -230,7 +232,45 @@ Deno.test("drawNegatives() leaves out nameless blocks and repeats none", () => {
     }
   }
   const never = { text: 0, pairsInText: 1, densePairs: 1, copy: 1 };
-  equal(drawNegatives(rows, random(1), { count: 8, least: 3, probability: never }), undefined);
+  equal(
+    drawNegatives(rows, random(1), {
+      count: 8,
+      least: 3,
+      probability: never,
+      places: "first",
+    }),
+    undefined,
+  );
+});
+
+Deno.test("drawNegatives() spreads places as a row's own blocks are, seen from its tokens", () => {
+  const [inRow, count] = [8, 64];
+  const rows = {
+    rows: 16,
+    length: 8 * inRow,
+    kinds: new Array<SequenceKind>(16).fill("text"),
+    nameless: new Uint8Array(16 * inRow),
+    ids: new Int32Array(0),
+    targets: new Int32Array(0),
+    weights: new Float32Array(0),
+  };
+  const always = { text: 1, pairsInText: 1, densePairs: 1, copy: 1 };
+  const options = { count, least: 1, probability: always } as const;
+  const found = new Float64Array(inRow);
+  for (let seed = 0; seed < 200; seed++) {
+    const spread = drawNegatives(rows, random(seed), { ...options, places: "spread" })!;
+    const first = drawNegatives(rows, random(seed), { ...options, places: "first" })!;
+    // What else was drawn is the same.
+    deepEqual(spread.blocks, first.blocks);
+    deepEqual(spread.index, first.index);
+    for (const place of spread.places!) found[place] += 1 / (200 * count);
+  }
+  // A token of block b has the b blocks before it, each as likely; b = 1 … 8 as likely.
+  for (let place = 0; place < inRow; place++) {
+    let expected = 0;
+    for (let before = place + 1; before <= inRow; before++) expected += 1 / before / inRow;
+    ok(Math.abs(found[place] - expected) < 0.01, `${place}: ${found[place]}, not ${expected}`);
+  }
 });
 
 Deno.test("makeBatch() gives the same batch for the same number, and another for another", () => {
@@ -244,6 +284,7 @@ Deno.test("makeBatch() gives the same batch for the same number, and another for
       count: 8,
       least: 2,
       probability: { text: 0.5, pairsInText: 0.5, densePairs: 0.5, copy: 0.5 },
+      places: "first" as const,
     },
     seed: 5,
   };

@@ -30,6 +30,8 @@ function randomBatch(negatives: boolean): TrainingBatch {
     weights: Float32Array.from({ length: rows * length }, (_, t) => isLandmark(t) ? 0 : t % 3),
     kinds: ["text", "text"],
     nameless: new Uint8Array(rows * 4),
-    negatives: negatives ? { blocks, index: indexTable(blocks, [3, 2], 4) } : undefined,
+    negatives: negatives
+      ? { blocks, index: indexTable(blocks, [3, 2], 4), places: Int32Array.of(2, 0, 3) }
+      : undefined,
   };
 }

@@ -11,6 +11,12 @@ export interface NegativesOptions {
   readonly least: number;
   /** How likely a row sees any, by what it teaches. */
   readonly probability: Readonly<Record<SequenceKind, number>>;
+  /**
+   * Where in a row their landmarks seem to be: all at the end of the first block, which is where old
+   * blocks are when a long text is read; or spread over the row as its own blocks are, seen from its
+   * tokens. A model can tell what is always first by its place alone, and then learns nothing.
+   */
+  readonly places: "first" | "spread";
 }
 
 /**
@@ -22,7 +28,7 @@ export interface NegativesOptions {
 export function drawNegatives(
   { nameless, kinds, rows }: Rows,
   random: Random,
-  { count, least, probability }: NegativesOptions,
+  { count, least, probability, places }: NegativesOptions,
 ): Negatives | undefined {
   const eligible = Array.from(nameless.keys()).filter((block) => nameless[block] === 0);
   const blocks = Int32Array.from(random.shuffle(eligible).slice(0, count));
@@ -32,7 +38,18 @@ export function drawNegatives(
       : 0
   );
   if (perRow.every((number) => number === 0)) return undefined;
-  return { blocks, index: indexTable(blocks, perRow, nameless.length / rows) };
+  const blocksInRow = nameless.length / rows;
+  return {
+    blocks,
+    index: indexTable(blocks, perRow, blocksInRow),
+    places: places === "spread" ? blocks.map(() => placeOf(random, blocksInRow)) : undefined,
+  };
+}
+
+/** A block behind which any of the row's blocks may be the reader's: early ones are so more often. */
+function placeOf(random: Random, blocksInRow: number): number {
+  const before = random.between(1, blocksInRow);
+  return random.between(0, before - 1);
 }
 
 /**
