@@ -1,6 +1,6 @@
 /**
- * What the GPU does, by timestamps: products, landmark attention, what the memory's speed bounds,
- * training and reading; and whether it is right.
+ * What the GPU does, by timestamps: products, landmark attention, Infini-attention, what the
+ * memory's speed bounds, training and reading; and whether it is right.
  *
  *   deno task bench:gpu [--parts check,matmul,...] [--only TEXT] [--repeats 9] [--small]
  *                       [--gpu builtin|dawn|dawn-unchecked] [--model models/tiny]
@@ -19,6 +19,7 @@ import { benchAttention } from "./gpu/attention.ts";
 import type { Bench, Row } from "./gpu/bench.ts";
 import { check } from "./gpu/check.ts";
 import { benchHalf } from "./gpu/half.ts";
+import { benchInfini, benchLong } from "./gpu/infini.ts";
 import { benchMatmul } from "./gpu/matmul.ts";
 import { benchCopy, benchDecode, benchScan } from "./gpu/memory.ts";
 import { benchReading } from "./gpu/reading.ts";
@@ -28,6 +29,8 @@ const PARTS: Readonly<Record<string, (bench: Bench) => Promise<void>>> = {
   check,
   matmul: benchMatmul,
   attention: benchAttention,
+  infini: benchInfini,
+  long: benchLong,
   half: benchHalf,
   copy: benchCopy,
   decode: benchDecode,

@@ -1,12 +1,17 @@
-"""PyTorch beside bench/gpu.ts, on the same GPU: products, attention, and training steps.
+"""PyTorch beside bench/gpu.ts, on the same GPU: products, attention, Infini-attention, training.
 
-usage: python3 gpu_peers.py [--authors CLONE] [--parts matmul,attention,training] [--repeats 9]
+usage: python3 gpu_peers.py [--authors CLONE] [--infini CLONE]
+                            [--parts matmul,attention,infini,training] [--repeats 9]
                             [--device cuda] [--small]
 
-CLONE is a checkout of the authors' repository (github epfml/landmark-attention); its Triton kernel
-is timed on the same tensors as PyTorch's own, ordinary attention. Prints one JSON object a line:
-GPU time by events, medians. Operations are counted as bench/gpu.ts counts them: 4·D forward and
-10·D backward for each head and pair of a query and a key that is not behind it.
+The authors' CLONE is a checkout of their repository (github epfml/landmark-attention); its Triton
+kernel is timed on the same tensors as PyTorch's own, ordinary attention. Infini's CLONE is one of
+github lucidrains/infini-transformer-pytorch; the packages einops and rotary_embedding_torch that it
+needs may be folders in it.
+
+Prints one JSON object a line: GPU time by events, medians. Operations are counted as bench/gpu.ts
+counts them: 4·D forward and 10·D backward for each head and pair of a query and a key that is not
+behind it.
 """
 
 import argparse
@@ -18,7 +23,7 @@ import time
 import torch
 import torch.nn.functional as F
 
-DTYPES = {"f32": torch.float32, "f16": torch.float16}
+DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}
 
 
 class Clock:
@@ -72,7 +77,7 @@ def matmul(args, clock):
         ms = clock.median(lambda: a @ b, 10)
         report("matmul", name, ms, 2 * size**3 / ms / 1e9, "TFLOP/s")
 
-    for dtype in DTYPES:
+    for dtype in ("f32", "f16"):
         name = f"{dtype} {size}³"
         attempt("matmul", name, lambda: measure(name, DTYPES[dtype]))
 
@@ -88,7 +93,7 @@ def attention(args, clock):
     if args.authors:
         ways["authors, M 64"] = authors(args)
     for shape in attention_shapes(args.small):
-        for dtype in DTYPES:
+        for dtype in ("f32", "f16"):
             for way, run in ways.items():
                 name = f"{way} {dtype} {'×'.join(map(str, shape))}"
                 measure = lambda: time_attention(args, clock, name, run, shape, DTYPES[dtype])
@@ -124,6 +129,109 @@ def time_attention(args, clock, name, run, shape, dtype):
     out = run(q, k, v)
     ms = clock.median(lambda: torch.autograd.grad(out, (q, k, v), grad, retain_graph=True))
     report("attention", f"backward {name}", ms, pairs * 10 * width / ms / 1e9, "TFLOP/s")
+
+
+def infini(args, clock):
+    """Ordinary attention over the row, then theirs, a segment at a time."""
+    batch, heads, tokens, width, segment = (1, 2, 256, 32, 64) if args.small else INFINI
+    shape = (batch, heads, tokens, width)
+    for dtype in ("f32", "bf16", "f16"):
+        name = f"SDPA {dtype} {'×'.join(map(str, shape))}"
+        run = lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        make = lambda: run
+        part = lambda: time_whole(args, clock, name, make, shape, dtype)
+        attempt("infini", name, part)
+        if not args.infini:
+            continue
+        for update in ("linear", "delta"):
+            where = f"{update} {dtype} {'×'.join(map(str, shape))} by {segment}"
+            name = f"lucidrains' memory, local SDPA, {where}"
+            make = lambda: infini_memory(args, heads, segment, update, dtype)
+            attempt("infini", name, part)
+            name = f"lucidrains' layer, {where}"
+            make = lambda: infini_layer(args, heads, width, segment, update, dtype)
+            whole = (batch, tokens, heads * width)
+            attempt("infini", name, lambda: time_whole(args, clock, name, make, whole, dtype))
+
+
+INFINI = (1, 8, 32768, 64, 2048)
+
+
+def lucidrains(args):
+    """Their module, under its own file's name."""
+    sys.path[:0] = [args.infini, f"{args.infini}/infini_transformer_pytorch"]
+    import infini_transformer
+
+    return infini_transformer
+
+
+def infini_memory(args, heads, segment, update, dtype):
+    """Heads to heads, as bench/gpu.ts has it: their memory and gates around PyTorch's attention."""
+    module = lucidrains(args).FastweightMemory(
+        heads=heads, head_gate_init_value=0.0, use_mem_delta_rule=update == "delta"
+    )
+    module.to(args.device, DTYPES[dtype])
+
+    def run(q, k, v):
+        memories, outs = None, []
+        for q, k, v in zip(*(x.split(segment, 2) for x in (q, k, v))):
+            local = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+            outs.append(module.retrieve_and_add_to_output(local, q, memories))
+            memories = module.create_new_memories(k, v, memories)
+        return torch.cat(outs, 2)
+
+    run.parameters = trained(module)
+    return run
+
+
+def infini_layer(args, heads, width, segment, update, dtype):
+    """Tokens to tokens: also their norm, projections, rotations and eager local attention."""
+    module = lucidrains(args).CausalAttention(
+        dim=heads * width,
+        dim_head=width,
+        heads=heads,
+        head_gate_init_value=0.0,
+        use_mem_delta_rule=update == "delta",
+    )
+    module.to(args.device, DTYPES[dtype]).eval()  # dropouts of nothing take time
+
+    def run(x):
+        memories, outs = None, []
+        for x in x.split(segment, 1):
+            out, _, memories = module(x, past_memories=memories, return_new_memories=True)
+            outs.append(out)
+        return torch.cat(outs, 1)
+
+    run.parameters = trained(module)
+    return run
+
+
+def trained(module):
+    return [weight for weight in module.parameters() if weight.requires_grad]
+
+
+def time_whole(args, clock, name, make, shape, dtype):
+    """Forward without a graph, and forward with backward."""
+    run = make()
+    kind = DTYPES[dtype]
+    inputs = 1 if len(shape) == 3 else 3
+    given = [
+        torch.randn(shape, device=args.device, dtype=kind, requires_grad=True)
+        for _ in range(inputs)
+    ]
+    grad = torch.randn(shape, device=args.device, dtype=kind)
+    wanted = [*given, *getattr(run, "parameters", [])]
+
+    def forward():
+        with torch.no_grad():
+            return run(*given)
+
+    def both():
+        torch.autograd.grad(run(*given), wanted, grad)
+
+    finite = bool(forward().isfinite().all())
+    report("infini", f"forward {name}", clock.median(forward), finite=finite)
+    report("infini", f"forward and backward {name}", clock.median(both))
 
 
 class Norm(torch.nn.Module):
@@ -240,12 +348,13 @@ def train(args, clock, name, shape, batch, length):
     report("training", name, ms, batch * length / ms * 1e3, "tokens/s")
 
 
-PARTS = {"matmul": matmul, "attention": attention, "training": training}
+PARTS = {"matmul": matmul, "attention": attention, "infini": infini, "training": training}
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--authors")
+    parser.add_argument("--infini")
     parser.add_argument("--parts", default=",".join(PARTS))
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--device", default="cuda")

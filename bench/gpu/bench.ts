@@ -122,3 +122,14 @@ export function noise(length: number, seed = 1): Float32Array {
 export function noisy(device: Device, shape: readonly number[], seed = 1): Tensor {
   return device.tensor(shape, { data: noise(shape.reduce((a, b) => a * b), seed) });
 }
+
+/** The largest error, as a part of the largest number. */
+export function offBy(actual: Float32Array, expected: Float32Array): number {
+  let [error, size] = [0, 0];
+  for (let i = 0; i < expected.length; i++) {
+    const distance = Math.abs(actual[i] - expected[i]);
+    if (!(distance <= error)) error = Number.isNaN(distance) ? Infinity : distance;
+    size = Math.max(size, Math.abs(expected[i]));
+  }
+  return error / size;
+}

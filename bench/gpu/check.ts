@@ -33,6 +33,7 @@ function attentionShapes(small: boolean): AttentionShape[] {
   if (small) return [{ ...base, H: 2, G: 1, T: 256 }];
   return [
     { ...base, T: 8192 },
+    { ...base, T: 8192, M: Infinity },
     { ...base, T: 8192, G: 2, M: 51 },
     { ...base, T: 8192, M: 2 },
     { ...base, T: 8192, M: 512 },

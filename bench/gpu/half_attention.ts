@@ -12,8 +12,8 @@ import {
   landmarkAttentionHalfBackward,
 } from "../../src/device/gpu/landmark_attention_half_backward.ts";
 import type { AttentionShape } from "./attention.ts";
-import type { Bench, Timing } from "./bench.ts";
-import { type Halves, halvesOf, numbersOf, offBy, openHost, timeOn } from "./half_host.ts";
+import { type Bench, offBy, type Timing } from "./bench.ts";
+import { type Halves, halvesOf, numbersOf, openHost, timeOn } from "./half_host.ts";
 
 /** What the f32 kernels make of a shape. */
 export type Expected = Readonly<Record<"out" | "top" | "q" | "k" | "v", Float32Array>>;

@@ -1,4 +1,4 @@
-/** What the part "half" works on: the GPU's host itself, and inputs that are halves. */
+/** The GPU's host itself, for kernels that no device calls, and inputs that are halves. */
 
 import type { Tensor } from "../../src/device/device.ts";
 import { openAdapter, requestAdapter } from "../../src/device/gpu/adapter.ts";
@@ -50,17 +50,6 @@ export function halvesOf(host: WholeHost, shape: readonly number[], seed: number
 /** The numbers of a tensor. */
 export async function numbersOf(host: WholeHost, tensor: Tensor): Promise<Float32Array> {
   return await read(host, tensor) as Float32Array;
-}
-
-/** The largest error, as a part of the largest number. */
-export function offBy(actual: Float32Array, expected: Float32Array): number {
-  let [error, size] = [0, 0];
-  for (let i = 0; i < expected.length; i++) {
-    const distance = Math.abs(actual[i] - expected[i]);
-    if (!(distance <= error)) error = Number.isNaN(distance) ? Infinity : distance;
-    size = Math.max(size, Math.abs(expected[i]));
-  }
-  return error / size;
 }
 
 /** What halves may be off by: each rounding is 2^-11 of a number. */

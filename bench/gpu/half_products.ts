@@ -3,8 +3,8 @@
 import { matmul } from "../../src/device/gpu/matmul.ts";
 import { type HalfOptions, matmulHalf } from "../../src/device/gpu/matmul_half.ts";
 import { inputShapes, type MatmulShape, operations, shapeName } from "../matmul_shapes.ts";
-import type { Bench } from "./bench.ts";
-import { halvesOf, numbersOf, offBy, openHost, timeOn, verdictOf } from "./half_host.ts";
+import { type Bench, offBy } from "./bench.ts";
+import { halvesOf, numbersOf, openHost, timeOn, verdictOf } from "./half_host.ts";
 import { wayName } from "./half_search.ts";
 
 type Way = Required<Pick<HalfOptions, "words" | "stages">> & {
