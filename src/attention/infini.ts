@@ -144,21 +144,30 @@ function segmentAttention(
     stack.use(device.tensor(shape, { dtype: "i32", data }));
   const segments = i32([rows, cut.count, 3], cut.table);
   const positions = i32([cut.position.length], cut.position);
-  // Inside a segment attention is ordinary: a plan without landmarks, whose documents they are.
-  const isLandmark = new Uint8Array(window.length);
+  // Inside a segment attention is ordinary: a plan without landmarks. Whole segments are rows of
+  // their own, which kernels are fastest at; others are documents.
+  const whole = cut.count === 1 || window.length === cut.count * plan.segment;
+  const apart = whole && !batch.document && !present;
+  const [localRows, localLength] = apart
+    ? [rows * cut.count, window.length / cut.count]
+    : [rows, window.length];
+  const isLandmark = new Uint8Array(localLength);
   const blocks = stack.use(device.blocks(
-    { isLandmark, document: cut.number, ...(present && { present }) },
-    rows,
-    window.length,
+    apart ? { isLandmark } : { isLandmark, document: cut.number, ...(present && { present }) },
+    localRows,
+    localLength,
   ));
   const owned = stack.move();
   return {
     attend(ops, input, before) {
       const grid = (x: Tensor): Tensor =>
         ops.reshape(x, [rows, window.length, ...x.shape.slice(1)]);
-      const turn = (x: Tensor): Tensor => grid(ops.rope(x, positions, rotations));
+      const segment = (x: Tensor): Tensor =>
+        ops.reshape(x, [localRows, localLength, ...x.shape.slice(1)]);
+      const turn = (x: Tensor): Tensor => segment(ops.rope(x, positions, rotations));
       const [q, k, v] = [input.q(), input.k(), input.v()];
-      const local = ops.landmarkAttention(turn(q), turn(k), grid(v), blocks);
+      const near = ops.landmarkAttention(turn(q), turn(k), segment(v), blocks);
+      const local = ops.reshape(near, [rows, window.length, ...near.shape.slice(2)]);
       const { out, after } = ops.infiniAttention({
         ...{ q: grid(q), k: grid(k), v: grid(v), local, segments, before, options },
         gate: input.own(GATE),
