@@ -7,6 +7,7 @@ struct Params {
   m: u32,
   n: u32,
   k: u32,
+  slice: u32, // steps of k that a workgroup sums, in tiles
 }
 
 const SCALED = false;

@@ -8,6 +8,7 @@ struct Params {
   m: u32,
   n: u32,
   k: u32,
+  slice: u32, // steps of k that a workgroup sums, in tiles
 }
 
 const SCALED = true;

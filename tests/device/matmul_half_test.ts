@@ -31,6 +31,7 @@ const SHAPES = [
   { m: 128, n: 128, k: 32 },
   { m: 136, n: 152, k: 72 },
   { m: 8, n: 264, k: 104 },
+  { m: 40, n: 72, k: 1000 }, // in slices where a is transposed
 ];
 // A kernel for tensor cores takes a CPU seconds to compile: every option is in some of them.
 const WAYS = [

@@ -99,6 +99,12 @@ function run(host: GpuHost, call: Call, { tile, slices, slice }: Variant): void 
   const { m, n, out, accumulate } = call;
   using parts = host.tensor([slices, m, n], { zero: false });
   runTiles(host, { ...call, out: parts, accumulate: false }, { tile, slices, slice });
+  sumSlices(host, parts, out, accumulate);
+}
+
+/** out [m, n] = the sum of parts [slices, m, n], or += it; wgsl/matmul_sum.wgsl. */
+export function sumSlices(host: GpuHost, parts: Tensor, out: Tensor, accumulate: boolean): void {
+  const [slices, m, n] = parts.shape;
   host.run(sumKernel, {
     tensors: [parts, out],
     params: [m * n, slices],

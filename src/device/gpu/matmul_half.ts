@@ -8,7 +8,7 @@ import words from "../../../wgsl/matmul_f16_words.wgsl" with { type: "text" };
 import type { Tensor } from "../device.ts";
 import { matchShapes } from "../shapes.ts";
 import type { GpuHost } from "./host.ts";
-import type { MatmulOptions } from "./matmul.ts";
+import { type MatmulOptions, sumSlices } from "./matmul.ts";
 
 const name = "matmul_f16_tensor";
 const KERNELS = {
@@ -24,6 +24,9 @@ function kernels(scale: string) {
 /** Rows and columns of a workgroup's tile, and its steps of k. */
 const TILE = 128;
 const TILE_K = 32;
+/** Workgroups that keep a large GPU busy, and the fewest steps that are worth a sum. */
+const BUSY = 264;
+const LEAST_SLICE = 8;
 /** Numbers read at once. */
 const EIGHT = 8;
 
@@ -77,21 +80,39 @@ export function matmulHalf(
   checkEights("the offset of a", host.offset(a));
   checkEights("the offset of b", host.offset(b));
   if (m * n === 0) return;
-  const fits = bytesOf(2, options) <= host.limits.workgroupBytes;
-  host.run(KERNELS[most ? "scaled" : "plain"][words], {
-    tensors: [a, b, out, ...most ? [most] : []],
-    params: [m, n, k],
-    constants: {
-      enable: TENSOR_CORES,
-      WORDS: words,
-      TRANSPOSE_A: Number(transposeA),
-      TRANSPOSE_B: Number(transposeB),
-      ACCUMULATE: Number(accumulate),
-      DIRECT: Number(n % 4 === 0 && host.offset(out) % 4 === 0),
-      STAGES: fits ? options.stages ?? 1 : 1,
-    },
+  const tiles = {
     groups: [Math.ceil(n / TILE), Math.ceil(m / TILE)],
-  });
+    steps: Math.ceil(k / TILE_K),
+  };
+  // As in matmul(), only what need not give the same bits in another number of rows.
+  const slice = transposeA ? sliceOf(tiles) : tiles.steps;
+  const slices = Math.ceil(tiles.steps / slice);
+  const run = (to: Tensor, accumulate: boolean): void =>
+    host.run(KERNELS[most ? "scaled" : "plain"][words], {
+      tensors: [a, b, to, ...most ? [most] : []],
+      params: [m, n, k, slice],
+      constants: {
+        enable: TENSOR_CORES,
+        WORDS: words,
+        TRANSPOSE_A: Number(transposeA),
+        TRANSPOSE_B: Number(transposeB),
+        ACCUMULATE: Number(accumulate),
+        DIRECT: Number(n % 4 === 0 && host.offset(to) % 4 === 0),
+        STAGES: bytesOf(2, options) <= host.limits.workgroupBytes ? options.stages ?? 1 : 1,
+      },
+      groups: [tiles.groups[0], tiles.groups[1], slices],
+    });
+  if (slices <= 1) return run(out, accumulate);
+  using parts = host.tensor([slices, m, n], { zero: false });
+  run(parts, false);
+  sumSlices(host, parts, out, accumulate);
+}
+
+/** Steps of a slice, so many that a large GPU is busy and the sums afterwards are few. */
+function sliceOf({ groups: [columns, rows], steps }: { groups: number[]; steps: number }): number {
+  const wanted = Math.floor(BUSY / (columns * rows));
+  const slices = Math.max(1, Math.min(wanted, Math.floor(steps / LEAST_SLICE)));
+  return Math.max(1, Math.ceil(steps / slices));
 }
 
 /** @throws {RangeError} If a length is no multiple of what is read at once. */
