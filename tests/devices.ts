@@ -62,6 +62,9 @@ globalThis.addEventListener("unload", () => {
   for (const { device } of devices) device[Symbol.dispose]();
 });
 
+/** For what a GPU has no part in: lavapipe would take seconds for it. */
+export const isNear = (device: Device): boolean => device.info.kind !== "gpu";
+
 /**
  * Declares a test that holds on each device by itself, the reference included; `isFor` may leave
  * some out.

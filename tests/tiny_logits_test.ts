@@ -75,15 +75,24 @@ async function errorsOf(device: Device, name: string, options: MemoryOptions) {
   };
 }
 
+/** On a GPU that a CPU plays, chunks of 192 tokens take a minute a case. */
+const isSlow = (device: Device, name: string): boolean =>
+  device.info.details?.software === true && name.endsWith("k4") &&
+  Deno.env.get("CAIRN_TEST_SLOW") !== "1";
+
 // The reference takes some 10 s a case: f64 loops over 2500 tokens.
 const shown = devices.filter(({ name, device }) =>
   device.info.kind !== "cpu" || name.endsWith("×2")
 );
 for (const { name: label, device } of shown) {
   for (const [name, options] of Object.entries(CASES)) {
-    Deno.test(`the tiny model's logits agree with ${name} [${label}]`, async () => {
-      const { largest } = await errorsOf(device, name, { ...options, storage: "f32" });
-      ok(largest <= BOUND, `largest error ${largest}`);
+    Deno.test({
+      name: `the tiny model's logits agree with ${name} [${label}]`,
+      ignore: isSlow(device, name),
+      async fn() {
+        const { largest } = await errorsOf(device, name, { ...options, storage: "f32" });
+        ok(largest <= BOUND, `largest error ${largest}`);
+      },
     });
   }
   // The reference keeps f64 whatever it is asked; on lavapipe these take minutes.

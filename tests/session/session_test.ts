@@ -4,7 +4,7 @@ import { memoryFiles } from "../../src/io/memory_files.ts";
 import { parseConfig } from "../../src/model/config.ts";
 import { ReadError } from "../../src/session/read_error.ts";
 import { assertClose, EXACT } from "../close.ts";
-import { testOnEach } from "../devices.ts";
+import { isNear, testOnEach } from "../devices.ts";
 import { CONFIG } from "../memory/small_model.ts";
 import { answer, openSmall, TEXT } from "./small_cairn.ts";
 
@@ -28,7 +28,7 @@ testOnEach("read() takes text, streams of text and streams of bytes alike", asyn
     equal((await session.read(source as ReadableStream<string>)).tokens, bytes.length);
     deepEqual((await answer(session, "?")).ids, expected.ids);
   }
-});
+}, isNear);
 
 testOnEach("generate() leaves the session as it was, and is the same again", async (device) => {
   using cairn = await openSmall(device);
@@ -69,7 +69,7 @@ testOnEach("no text, id or piece ever shows a landmark", async (device) => {
     });
   }
   equal(session.tokens, new TextEncoder().encode(TEXT).length);
-});
+}, isNear);
 
 testOnEach("generate() with remember goes on with the session itself", async (device) => {
   using cairn = await openSmall(device);
@@ -167,7 +167,7 @@ testOnEach("text that is none stops a read, and says where", async (device) => {
   equal((await session.read("")).tokens, 0);
   equal(session.tokens, 12);
   await session.read("still of use");
-});
+}, isNear);
 
 testOnEach("a stream that fails stops a read, and is told as it failed", async (device) => {
   using cairn = await openSmall(device);
@@ -180,7 +180,7 @@ testOnEach("a stream that fails stops a read, and is told as it failed", async (
   });
   await rejects(session.read(failing), { name: "ReadError", message: /the line went dead/ });
   await session.read("and on");
-});
+}, isNear);
 
 testOnEach("a text that cannot fit is refused before it is read", async (device) => {
   using cairn = await openSmall(device);
@@ -202,7 +202,7 @@ testOnEach("a text that cannot fit is refused before it is read", async (device)
   equal((await answer(session, "?", { maxTokens: 4 })).ids.length, 4, "a section has room");
   await rejects(answer(session, "?"), { name: "MemoryFullError" });
   equal(session.tokens, 30);
-});
+}, isNear);
 
 testOnEach("logits() are those behind every id, however they are asked for", async (device) => {
   using cairn = await openSmall(device);
@@ -298,7 +298,7 @@ testOnEach("inspect() tells what is held, and what a token costs", async (device
     held.totalBytes,
     localBytes + landmarkBytes + poolBytes + hostBytes + fileBytes + tableBytes,
   );
-});
+}, isNear);
 
 testOnEach("an empty prompt needs something to go on from", async (device) => {
   using cairn = await openSmall(device);
@@ -310,7 +310,7 @@ testOnEach("an empty prompt needs something to go on from", async (device) => {
   });
   throws(() => session.generate("x", { maxTokens: -1 }), RangeError);
   throws(() => session.generate("x", { temperature: -1 }), RangeError);
-});
+}, isNear);
 
 testOnEach("the first text of all has the model's opening token before it", async (device) => {
   const config = parseConfig(JSON.stringify({
