@@ -18,7 +18,10 @@
 import type { InfiniOperations } from "./infini.ts";
 
 export type { InfiniGradients, InfiniOperations, InfiniOptions, InfiniUpdate } from "./infini.ts";
+import type { SampleOptions } from "./sampling.ts";
 import type { WindowOperations } from "./window.ts";
+
+export type { SampleOptions, SamplingOptions } from "./sampling.ts";
 
 export type {
   RelativePositions,
@@ -245,6 +248,15 @@ export interface Device extends Disposable, InfiniOperations, WindowOperations {
     dLogits: Tensor,
     options: { scale: number },
   ): void;
+  /**
+   * Takes a token of each row of logits [T, V], as `sample` of the session does on the host: ids i32
+   * [T]. Temperature comes first, then the k likeliest are kept, then of these the fewest that hold
+   * the share p; ties go to the lower id. The token is the first one whose weight, and those before
+   * it, by logit or, where none was left out, by id, are more than the share `uniforms[t]` of all.
+   * `forbidden` i32 [⌈V/32⌉] has a bit for each id. −1 stands for no token: a logit is NaN or +∞, or
+   * all are forbidden.
+   */
+  sample(logits: Tensor, forbidden: Tensor, ids: Tensor, options: SampleOptions): void;
   /** out [1] += Σ x², in an order that does not depend on the number of threads. */
   sumSquares(x: Tensor, out: Tensor): void;
   /** One step in place; `norm` [1] is the sum of squares of all gradients, before `scale`. */

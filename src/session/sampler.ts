@@ -1,16 +1,14 @@
 /** Logits to a token. */
 
+import { checkSampling, type SamplingOptions, takeToken } from "../device/sampling.ts";
+
+export { checkSampling } from "../device/sampling.ts";
+
 /** A source of uniform numbers in [0, 1). */
 export type Uniform = () => number;
 
 /** Options of {@linkcode sample}. */
-export interface SampleOptions {
-  /** 0 takes the likeliest token; 1 leaves the model's distribution as it is. @default {0} */
-  temperature?: number | undefined;
-  /** Keep the k likeliest tokens only; Infinity keeps all. @default {Infinity} */
-  topK?: number | undefined;
-  /** Keep the fewest tokens that together have this probability; 1 keeps all. @default {1} */
-  topP?: number | undefined;
+export interface SampleOptions extends SamplingOptions {
   /** Ids that are never taken: the landmark, ids without text. @default {[]} */
   forbidden?: Iterable<number> | undefined;
 }
@@ -39,25 +37,12 @@ export function sample(
   options: SampleOptions = {},
   uniform: Uniform = Math.random,
 ): number {
-  const { temperature = 0, topK = Infinity, topP = 1, forbidden = [] } = options;
   checkSampling(options);
-  const allowed = allowedLogits(logits, forbidden);
-  if (temperature === 0) return likeliest(allowed);
-  return draw(candidates(allowed, { temperature, topK, topP }), uniform());
-}
-
-/** Checks the options of {@linkcode sample}, for callers that start long work with them. */
-export function checkSampling(options: SampleOptions): void {
-  const { temperature = 0, topK = Infinity, topP = 1 } = options;
-  const check = (name: string, value: number, fits: boolean, mustBe: string): void => {
-    if (fits) return;
-    throw new RangeError(`Cannot sample as ${name} must be ${mustBe}: current value is ${value}`);
-  };
-  const isFinite = Number.isFinite(temperature);
-  check("temperature", temperature, isFinite && temperature >= 0, "a number of at least 0");
-  const isCount = Number.isInteger(topK) && topK >= 1;
-  check("topK", topK, isCount || topK === Infinity, "an integer of at least 1, or Infinity");
-  check("topP", topP, topP > 0 && topP <= 1, "in (0, 1]");
+  const id = takeToken(allowedLogits(logits, options.forbidden ?? []), options, uniform);
+  if (id >= 0) return id;
+  throw new RangeError(
+    `Cannot sample as at least one of the ${logits.length} tokens must be allowed: none is`,
+  );
 }
 
 function allowedLogits(logits: Float32Array, forbidden: Iterable<number>): Float32Array {
@@ -72,69 +57,6 @@ function allowedLogits(logits: Float32Array, forbidden: Iterable<number>): Float
   const allowed = logits.slice();
   for (const id of forbidden) allowed[id] = -Infinity;
   return allowed;
-}
-
-function likeliest(logits: Float32Array): number {
-  let best = -1;
-  for (let id = 0; id < logits.length; id++) {
-    if (logits[id] > (best < 0 ? -Infinity : logits[best])) best = id;
-  }
-  if (best >= 0) return best;
-  throw new RangeError(
-    `Cannot sample as at least one of the ${logits.length} tokens must be allowed: none is`,
-  );
-}
-
-/** Tokens that may be drawn, with weights that need not sum to 1. */
-interface Candidates {
-  readonly ids: ArrayLike<number>;
-  readonly weights: Float64Array;
-}
-
-function candidates(
-  logits: Float32Array,
-  { temperature, topK, topP }: { temperature: number; topK: number; topP: number },
-): Candidates {
-  const best = logits[likeliest(logits)];
-  // The best logit is taken off first, so that none overflows; a tiny temperature turns greedy.
-  const weightOf = (id: number): number => Math.exp((logits[id] - best) / temperature);
-  const all = Int32Array.from(logits.keys());
-  if (topK >= logits.length && topP === 1) {
-    return { ids: all, weights: Float64Array.from(all, weightOf) };
-  }
-  const ids = all.sort((a, b) => logits[b] - logits[a] || a - b).subarray(0, topK);
-  const weights = Float64Array.from(ids, weightOf);
-  const count = shareCount(weights, topP);
-  return { ids: ids.subarray(0, count), weights: weights.subarray(0, count) };
-}
-
-/** How many of the falling weights hold the share p; at least one. */
-function shareCount(weights: Float64Array, p: number): number {
-  const wanted = p * sum(weights);
-  let held = 0;
-  for (let i = 0; i < weights.length; i++) {
-    held += weights[i];
-    if (held >= wanted) return i + 1;
-  }
-  return weights.length;
-}
-
-function draw({ ids, weights }: Candidates, uniform: number): number {
-  let rest = uniform * sum(weights);
-  let last = 0;
-  for (let i = 0; i < weights.length; i++) {
-    if (weights[i] === 0) continue;
-    last = i;
-    rest -= weights[i];
-    if (rest < 0) break;
-  }
-  return ids[last]; // rounding may leave a rest: the last token that has a weight takes it
-}
-
-function sum(numbers: Float64Array): number {
-  let total = 0;
-  for (const x of numbers) total += x;
-  return total;
 }
 
 /**

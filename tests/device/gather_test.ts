@@ -1,4 +1,4 @@
-import { throws } from "node:assert/strict";
+import { ok, throws } from "node:assert/strict";
 import { assertClose, EXACT } from "../close.ts";
 import { reference, testLikeReference, testOnEach } from "../devices.ts";
 import { assertGradients } from "../finite_differences.ts";
@@ -52,6 +52,23 @@ testOnEach("gather() and gatherBackward() refuse a row that is not there", (devi
     throws(() => device.gather(x, rows, x), wrong);
     throws(() => device.gatherBackward(x, rows, x), wrong);
   }
+});
+
+testOnEach("gather() takes rows that the device has made", async (device) => {
+  using all = device.tensor([5, 2], { data: [-9, -9, 1, 2, 3, 4, 5, 6, -9, -9] });
+  const x = device.view(all, 1, 3);
+  using logits = device.tensor([3, 3], { data: [0, 2, 1, 5, 2, 1, 0, NaN, 0] });
+  using none = device.tensor([1], { dtype: "i32" });
+  using rows = device.tensor([3], { dtype: "i32" });
+  using out = device.tensor([3, 2]);
+  device.sample(logits, none, rows, { uniforms: [] });
+  device.gather(x, device.view(rows, 0, 2), device.view(out, 0, 2));
+  assertClose(await device.read(device.view(out, 0, 2)), [3, 4, 1, 2], EXACT);
+  if (!device.info.remote) return;
+  // What only the device knows is not refused, but reads nothing beyond the tensor.
+  device.gather(x, rows, out);
+  const [a, b] = (await device.read(out)).slice(4);
+  ok([[1, 2], [3, 4], [5, 6]].some(([c, d]) => a === c && b === d), `${a}, ${b}`);
 });
 
 Deno.test("gatherBackward() adds the slopes of gather()", async () => {

@@ -23,6 +23,7 @@ import { matmul } from "./matmul.ts";
 import { meanRows, meanRowsBackward } from "./mean_rows.ts";
 import { rmsNorm, rmsNormBackward } from "./rms_norm.ts";
 import { rope } from "./rope.ts";
+import { sample } from "./sample.ts";
 import { sumSquares } from "./sum_squares.ts";
 import { swiGlu, swiGluBackward } from "./swi_glu.ts";
 import { read, reshape, view, write } from "./transfer.ts";
@@ -132,6 +133,7 @@ export function cpuDevice(
     swiGluBackward: on(swiGluBackward),
     crossEntropy: on(crossEntropy),
     crossEntropyBackward: on(crossEntropyBackward),
+    sample: on(sample),
     sumSquares: on(sumSquares),
     adamW: on(adamW),
 

@@ -24,7 +24,7 @@ export function gather(host: GpuHost, x: Tensor, rows: Tensor, out: Tensor): voi
   const wide = widthOf(host, [x, out], X);
   host.run(kernel[wide], {
     tensors: [x, rows, out],
-    params: [n],
+    params: [n, R],
     constants: { ROW: X / wide },
     groups: spread(host, Math.ceil(n * X / wide / 256)),
   });

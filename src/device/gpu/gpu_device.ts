@@ -26,6 +26,7 @@ import { placeBlocks } from "./place_blocks.ts";
 import type { KernelTime } from "./profiler.ts";
 import { rmsNorm, rmsNormBackward } from "./rms_norm.ts";
 import { rope } from "./rope.ts";
+import { sample } from "./sample.ts";
 import { sumSquares } from "./sum_squares.ts";
 import { swiGlu, swiGluBackward } from "./swi_glu.ts";
 import { copy, read, reshape, view, write } from "./transfer.ts";
@@ -106,6 +107,7 @@ export function gpuDeviceOn(
     swiGluBackward: on(swiGluBackward),
     crossEntropy: on(crossEntropy),
     crossEntropyBackward: on(crossEntropyBackward),
+    sample: on(sample),
     sumSquares: on(sumSquares),
     adamW: on(adamW),
 

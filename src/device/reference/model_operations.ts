@@ -1,4 +1,5 @@
 import type { Device } from "../device.ts";
+import { checkSample } from "../sampling.ts";
 import { checkInteger, checkShapes, matchShapes } from "../shapes.ts";
 import { adamW } from "./adam_w.ts";
 import { add } from "./add.ts";
@@ -8,6 +9,7 @@ import { matmul } from "./matmul.ts";
 import { meanRows, meanRowsBackward } from "./mean_rows.ts";
 import { rmsNorm, rmsNormBackward } from "./rms_norm.ts";
 import { rope } from "./rope.ts";
+import { sample } from "./sample.ts";
 import { sumSquares } from "./sum_squares.ts";
 import { swiGlu, swiGluBackward } from "./swi_glu.ts";
 import { checkIndices, type Reach } from "./tensors.ts";
@@ -26,6 +28,7 @@ type ModelOperation =
   | "swiGluBackward"
   | "crossEntropy"
   | "crossEntropyBackward"
+  | "sample"
   | "sumSquares"
   | "adamW";
 
@@ -100,6 +103,10 @@ export function modelOperations({ reals, indices }: Reach): Pick<Device, ModelOp
       checkIndices("crossEntropyBackward", "targets", indices(targets), [-1, V]);
       const [x, dX] = [reals(logits), reals(dLogits)];
       crossEntropyBackward(x, indices(targets), reals(weights), dX, options);
+    },
+    sample(logits, forbidden, ids, options) {
+      checkSample({ logits, forbidden, ids }, options);
+      sample(reals(logits), indices(forbidden), indices(ids), options);
     },
     sumSquares(x, out) {
       checkShapes("sumSquares", { x, out });
