@@ -9,7 +9,7 @@ import {
   sinusoids,
 } from "./cache_plan.ts";
 import { saveCacheState } from "./cache_snapshot.ts";
-import type { LayerInput, State, Step } from "./mechanism.ts";
+import type { LayerInput, State, Step, StepOptions } from "./mechanism.ts";
 import { type StepGuard, stepGuard } from "./step_guard.ts";
 import { replaceNothing, usageWithoutBlocks } from "./state_usage.ts";
 
@@ -34,7 +34,8 @@ export function cacheState(parts: CacheParts): State {
     get usage() {
       return usageWithoutBlocks({ memoryBytes: distanceBytes(parts), localBytes: section.bytes });
     },
-    step: (count) => beginStep(parts, count, guard),
+    mayGoAhead: true,
+    step: (count, options) => beginStep(parts, count, guard, options),
     fork: () => cacheState(copyOfCache(parts)),
     replace: replaceNothing,
     missingBytes: () => 0,
@@ -50,11 +51,17 @@ function distanceBytes({ distances }: CacheParts): number {
   return [...distances.values()].reduce((sum, { shape }) => sum + 4 * sizeOf(shape), 0);
 }
 
-function beginStep(parts: CacheParts, count: number, guard: StepGuard): Step {
+function beginStep(
+  parts: CacheParts,
+  count: number,
+  guard: StepGuard,
+  options: StepOptions = {},
+): Step {
   const { device, plan, section, rotations } = parts;
   const { window, cache, positions: kind } = plan;
-  const at = section.length;
-  const check = guard.begin(count, cache + window - at);
+  const { behind = 0 } = options;
+  const at = section.length + behind;
+  const check = guard.begin(count, cache + window - at, behind);
   const positions = countUp(device, 1, count, at);
   const append = (layer: number, input: LayerInput): void => {
     const own = (x: Tensor): Tensor => device.view(x, at, count);
@@ -89,7 +96,7 @@ function beginStep(parts: CacheParts, count: number, guard: StepGuard): Step {
       append(layer, input);
     },
     async commit() {
-      check();
+      check(section.length === at);
       check.close();
       section.length += count;
       if (section.length === cache + window) moveOn(parts);

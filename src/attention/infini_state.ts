@@ -3,7 +3,7 @@ import { countUp } from "./cache_plan.ts";
 import { copyOfInfini, type InfiniParts } from "./infini_parts.ts";
 import { GATE, START } from "./infini_plan.ts";
 import { saveInfiniState } from "./infini_snapshot.ts";
-import type { LayerInput, State, Step } from "./mechanism.ts";
+import type { LayerInput, State, Step, StepOptions } from "./mechanism.ts";
 import { type StepGuard, stepGuard } from "./step_guard.ts";
 import { replaceNothing, usageWithoutBlocks } from "./state_usage.ts";
 
@@ -23,7 +23,8 @@ export function infiniState(parts: InfiniParts): State {
     },
     bytes: memoryBytes + section.bytes,
     usage: usageWithoutBlocks({ memoryBytes, localBytes: section.bytes }),
-    step: (count) => beginStep(parts, count, guard),
+    mayGoAhead: true,
+    step: (count, options) => beginStep(parts, count, guard, options),
     fork: () => infiniState(copyOfInfini(parts)),
     replace: replaceNothing,
     missingBytes: () => 0,
@@ -35,10 +36,16 @@ export function infiniState(parts: InfiniParts): State {
   };
 }
 
-function beginStep(parts: InfiniParts, count: number, guard: StepGuard): Step {
+function beginStep(
+  parts: InfiniParts,
+  count: number,
+  guard: StepGuard,
+  options: StepOptions = {},
+): Step {
   const { device, plan, section, rotations } = parts;
-  const at = section.length;
-  const check = guard.begin(count, plan.segment - at);
+  const { behind = 0 } = options;
+  const at = section.length + behind;
+  const check = guard.begin(count, plan.segment - at, behind);
   const positions = countUp(device, 1, count, at);
   const starts = new Map<number, Tensor>();
   /** Writes a layer's keys and values behind those of the section. */
@@ -78,7 +85,7 @@ function beginStep(parts: InfiniParts, count: number, guard: StepGuard): Step {
       append(layer, input);
     },
     async commit() {
-      check();
+      check(section.length === at);
       check.close();
       section.length += count;
       if (section.length === plan.segment) fold(parts, starts);

@@ -8,6 +8,7 @@ import { saveLandmarkState } from "./landmark_snapshot.ts";
 import { beginStep, type Frame, type StateParts } from "./landmark_step.ts";
 import type { State } from "./mechanism.ts";
 import { rotationTable } from "./rotations.ts";
+import { stepGuard } from "./step_guard.ts";
 
 /** Parts of an empty state. @throws {RangeError} If memory is short. */
 export function emptyParts(plan: MemoryPlan, parts: StoreParts): StateParts {
@@ -43,7 +44,7 @@ function stateOf(parts: StateParts, frame: Frame): State {
   const { plan } = frame;
   const { store } = view;
   const clock = { scanMs: 0, readMs: 0 };
-  let serial = 0;
+  const guard = stepGuard();
   return {
     get room() {
       return plan.chunk - section.length;
@@ -68,26 +69,29 @@ function stateOf(parts: StateParts, frame: Frame): State {
         ...clock,
       };
     },
-    step(count, options = {}) {
-      const own = ++serial;
-      return beginStep(parts, frame, count, { ...options, clock, isLatest: () => own === serial });
+    // Where blocks are looked for by the host, it counts who reads which.
+    get mayGoAhead() {
+      return store.pool.isWhole;
     },
+    step: (count, options = {}) => beginStep(parts, frame, count, { ...options, clock, guard }),
     fork: () =>
       stateOf({ view: view.fork(), section: section.fork(), sealed: parts.sealed }, frame),
-    replace: (change, read) =>
-      replaceTokens(
+    async replace(change, read) {
+      await replaceTokens(
         parts,
         frame,
         change,
         (other, start, end) => read(stateOf(other, frame), start, end),
-      ),
+      );
+      guard.end();
+    },
     missingBytes(count) {
       const chunks = Math.floor((section.length + count) / plan.chunk);
       return store.missingBytes(chunks * plan.chunk / plan.blockSize);
     },
     save: () => saveLandmarkState(parts),
     [Symbol.dispose]() {
-      serial++;
+      guard.end();
       section[Symbol.dispose]();
       view[Symbol.dispose]();
     },

@@ -6,6 +6,7 @@ import { attend, type Looking, readBlocks, type ReadClock } from "../memory/read
 import { sealSection } from "../memory/seal_section.ts";
 import type { Section } from "../memory/section.ts";
 import type { BlocksRead, Step, StepOptions } from "./mechanism.ts";
+import type { StepGuard } from "./step_guard.ts";
 import { regularLandmarks } from "./regular_landmarks.ts";
 
 /** What forks share beside the store, and lives as long. */
@@ -31,29 +32,21 @@ export interface StateParts {
 /** How a step is tied to its state. */
 export interface StepTies extends StepOptions {
   readonly clock: ReadClock;
-  /** False once another step was begun. */
-  isLatest(): boolean;
+  readonly guard: StepGuard;
 }
 
 /** Begins to append `count` tokens. */
 export function beginStep(parts: StateParts, frame: Frame, count: number, ties: StepTies): Step {
   const { view, section } = parts;
-  const { purpose = "reading", trace = false, clock, isLatest } = ties;
+  const { purpose = "reading", trace = false, behind = 0, clock, guard } = ties;
   const { plan } = frame;
-  const room = plan.chunk - section.length;
-  if (!Number.isInteger(count) || count < 1 || count > room) {
-    throw new RangeError(
-      `Cannot begin a step as its tokens must be an integer in [1, ${room}]: ` +
-        `current value is ${count}`,
-    );
-  }
+  const at = section.length + behind;
+  const room = plan.chunk - at;
+  const check = guard.begin(count, room, behind);
   const { version } = view;
-  let open = true;
-  const check = (): void => {
-    if (open && isLatest() && view.version === version) return;
-    throw new TypeError("Cannot go on with a step as the memory was changed since it began");
-  };
-  const tokens = prepareTokens(frame, section.length, count);
+  /** While it reads, no block may come or go; before it is committed, others may forget some. */
+  const checkReading = (): void => check(view.version === version);
+  const tokens = prepareTokens(frame, at, count);
   const reads: BlocksRead[] = [];
   const underWay: Promise<BlocksRead>[] = [];
   return {
@@ -61,7 +54,7 @@ export function beginStep(parts: StateParts, frame: Frame, count: number, ties: 
     reads,
     async attend(ops, layer, input) {
       const [q, k, v] = [input.q(), input.k(), input.v()];
-      check();
+      checkReading();
       const out = ops.input(q.shape, { zero: false });
       using looking = look(parts, frame, tokens, { layer, choice: plan.choose[purpose], q, out });
       append(parts, frame, tokens, { layer, k, v });
@@ -70,7 +63,7 @@ export function beginStep(parts: StateParts, frame: Frame, count: number, ties: 
         return out;
       }
       using _turn = await view.store.turns.take();
-      check();
+      checkReading();
       const read = await readBlocks(view, looking, { clock, trace });
       if (read) {
         underWay.push(read.blocks);
@@ -80,23 +73,23 @@ export function beginStep(parts: StateParts, frame: Frame, count: number, ties: 
       return out;
     },
     remember(layer, input) {
-      check();
+      checkReading();
       append(parts, frame, tokens, { layer, k: input.k(), v: input.v() });
     },
     async commit() {
       reads.push(...await Promise.all(underWay.splice(0)));
-      check();
+      check(section.length === at);
       if (count < room) {
         section.length += count;
       } else {
         using _turn = await view.store.turns.take();
-        check();
+        check(section.length === at);
         await seal(parts, frame);
       }
-      open = false;
+      check.close();
     },
     [Symbol.dispose]() {
-      open = false;
+      check.close();
       tokens[Symbol.dispose]();
     },
   };

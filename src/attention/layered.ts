@@ -127,6 +127,9 @@ function layeredState(route: Route, states: readonly State[]): State {
     get usage() {
       return usageTogether(states.map(({ usage }) => usage));
     },
+    get mayGoAhead() {
+      return states.every(({ mayGoAhead }) => mayGoAhead);
+    },
     step: (count, options) => layeredStep(route, states.map((state) => state.step(count, options))),
     fork: () => layeredState(route, states.map((state) => state.fork())),
     replace: replaceNothing,

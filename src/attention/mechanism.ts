@@ -211,7 +211,12 @@ export interface State extends Disposable {
   readonly bytes: number;
   /** The same by kind. */
   readonly usage: StateUsage;
-  /** Begins to append `count` tokens. @throws {RangeError} If `count` is more than `room`. */
+  /** Whether a step may begin behind others that are not committed, and be given up with no trace. */
+  readonly mayGoAhead: boolean;
+  /**
+   * Begins to append `count` tokens; steps that were begun before may not go on, unless it is begun
+   * behind them. @throws {RangeError} If `count` is more than `room`.
+   */
   step(count: number, options?: StepOptions): Step;
   /** A state that goes on from here alone; what was stored is shared. */
   fork(): State;
@@ -237,6 +242,11 @@ export interface StepOptions {
   purpose?: "reading" | "asking";
   /** Keep which blocks were read. @default {false} */
   trace?: boolean;
+  /**
+   * Tokens of the steps it is begun behind: they are not committed yet, and must be before it is.
+   * @default {0}
+   */
+  behind?: number;
 }
 
 /** What states are made with. */

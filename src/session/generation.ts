@@ -1,8 +1,9 @@
 import type { BlocksRead, Marker } from "../attention/mechanism.ts";
 import type { ModelConfig } from "../model/config.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
+import type { DrawOptions, Draws } from "./draws.ts";
 import type { Reader } from "./reader.ts";
-import { checkSampling, sample, seededUniform, type Uniform } from "./sampler.ts";
+import { checkSampling, seededUniform, type Uniform } from "./sampler.ts";
 import { stopText } from "./stop_text.ts";
 
 /** Options of `Session.generate`. */
@@ -86,33 +87,33 @@ async function* onReader(
       "Cannot generate as the prompt must not be empty unless the session has read to an end",
     );
   }
-  const { signal, trace = true } = options;
-  const feed = (ids: Int32Array) => reader.feed(ids, { purpose: "asking", trace, signal });
-  if (prompt.length > 0) await feed(Int32Array.of(...opening, ...prompt));
-  yield* pieces(parts, reader, feed, options, maxTokens, uniform);
+  const { remember = false, signal, trace = true } = options;
+  if (prompt.length > 0) {
+    const ids = Int32Array.of(...opening, ...prompt);
+    await reader.feed(ids, { purpose: "asking", trace, signal });
+  }
+  const forbidden = idsWithoutText(parts);
+  const settings = { ...options, forbidden, uniform, maxTokens, remember, trace, signal };
+  await using draws = reader.draws(settings);
+  yield* pieces(parts, draws, settings);
 }
 
 async function* pieces(
-  { config, marker, tokenizer }: GenerationParts,
-  reader: Reader,
-  feed: (ids: Int32Array) => Promise<unknown>,
-  options: GenerateOptions,
-  maxTokens: number,
-  uniform: Uniform,
+  { config, tokenizer }: GenerationParts,
+  draws: Draws,
+  { maxTokens, remember, stop = [] }: DrawOptions & Pick<GenerateOptions, "stop">,
 ): AsyncGenerator<Piece, void, void> {
-  const { remember = false, stop = [] } = options;
   const decoder = tokenizer.decoder();
   const out = stopText(typeof stop === "string" ? [stop] : stop);
-  const forbidden = idsWithoutText(config, marker, tokenizer);
   for (let i = 0; i < maxTokens; i++) {
-    const id = sample(reader.next!, { ...options, forbidden }, uniform);
+    const { id, blocks } = await draws.next();
     if (config.endTokens.includes(id)) break;
-    const piece = { text: out.push(decoder.push([id])), ids: [id], blocks: reader.blocks };
+    const piece = { text: out.push(decoder.push([id])), ids: [id], blocks };
     // Whoever leaves the loop leaves with all that was shown remembered.
-    if (remember) await feed(Int32Array.of(id));
+    if (remember) await draws.take();
     yield piece;
     if (out.found) return;
-    if (!remember && i + 1 < maxTokens) await feed(Int32Array.of(id));
+    if (!remember && i + 1 < maxTokens) await draws.take();
   }
   const rest = out.push(decoder.end()) + out.end();
   if (rest !== "") yield { text: rest, ids: [], blocks: [] };
@@ -120,9 +121,7 @@ async function* pieces(
 
 /** The marker, and ids that the tokenizer has no text for and that do not end a text. */
 function idsWithoutText(
-  { vocab, endTokens }: ModelConfig,
-  marker: Marker | undefined,
-  { vocabSize }: Tokenizer,
+  { config: { vocab, endTokens }, marker, tokenizer: { vocabSize } }: GenerationParts,
 ): number[] {
   const beyond = Array.from({ length: Math.max(0, vocab - vocabSize) }, (_, i) => vocabSize + i);
   return [...marker ? [marker.token] : [], ...beyond.filter((id) => !endTokens.includes(id))];

@@ -1,18 +1,12 @@
 import { textTokens } from "../attention/markers.ts";
 import type { BlocksRead, Marker, State } from "../attention/mechanism.ts";
-import { type Device, sizeOf, type Tensor } from "../device/device.ts";
-import { eagerOps, type Ops } from "../device/ops.ts";
+import { sizeOf } from "../device/device.ts";
 import type { Turns } from "../memory/turns.ts";
-import { hiddenStates, logitsOf, type Model, rememberOnly } from "../model/transformer.ts";
+import { drawAhead } from "./draw_ahead.ts";
+import { drawOneByOne, type DrawOptions, type Draws } from "./draws.ts";
+import { blocksOf, pass, type ReaderParts } from "./pass.ts";
 
-/** What readers of one memory share. */
-export interface ReaderParts {
-  readonly device: Device;
-  readonly model: Model;
-  readonly marker: Marker | undefined;
-  /** One pass at a time: what it forgets to make room, no other may be reading. */
-  readonly passes: Turns;
-}
+export type { ReaderParts } from "./pass.ts";
 
 /** How ids go through the model. */
 export interface FeedOptions {
@@ -52,6 +46,8 @@ export interface Reader extends Disposable {
   readonly room: number;
   /** Reads ids, one pass up to each border; returns the logits that are wanted, [ids, V]. */
   feed(ids: Int32Array, options?: FeedOptions): Promise<Float32Array>;
+  /** Draws tokens behind what was read; nothing else may be asked of the reader until they are disposed. */
+  draws(options: DrawOptions): Draws;
   /**
    * Makes the reader what it would be if it had read `text`, which differs from what it read in the
    * ids `from` … `to` − 1 alone.
@@ -73,7 +69,7 @@ export function createReader(
   let blocks: readonly BlocksRead[] = [];
   const idsBeforeBorder = (marked: boolean): number =>
     marked || !marker ? state.room : roomForIds(state, marker);
-  return {
+  const self: Reader = {
     state,
     passes: parts.passes,
     get next() {
@@ -124,9 +120,14 @@ export function createReader(
         },
       );
     },
+    draws(options) {
+      if (!parts.device.info.remote) return drawOneByOne(self, options);
+      return drawAhead(parts, self, options, (behind) => ({ next, blocks } = behind));
+    },
     fork: () => createReader(parts, state.fork(), next),
     [Symbol.dispose]: () => state[Symbol.dispose](),
   };
+  return self;
 }
 
 /** Ids as they are read, the mechanism's markers put in. */
@@ -163,61 +164,6 @@ function asTheyAre(tokens: Int32Array): Marked {
 
 function roomForIds({ length, room }: State, { every }: Marker): number {
   return room - (Math.floor((length + room) / every) - Math.floor(length / every));
-}
-
-/** Takes tokens, markers included, through the model and into the state: all, or none if it fails. */
-async function pass(
-  { device, model, passes }: ReaderParts,
-  state: State,
-  tokens: Int32Array,
-  wanted: Int32Array,
-  { purpose = "reading", trace = false }: FeedOptions,
-): Promise<{ logits: Float32Array; blocks: readonly BlocksRead[] }> {
-  using _turn = await passes.take();
-  using step = state.step(tokens.length, { purpose, trace });
-  using ops = eagerOps(device);
-  const ids = ops.input([tokens.length], { dtype: "i32", data: tokens });
-  let logits: Float32Array = new Float32Array();
-  if (wanted.length === 0) await rememberOnly(ops, model, ids, step);
-  else {logits = await readLogits(
-      ops,
-      model,
-      await hiddenStates(ops, model, ids, step.attend),
-      wanted,
-    );}
-  await step.commit();
-  return { logits, blocks: step.reads };
-}
-
-/** Logits read back at once: 64 MiB. */
-const LOGITS = 2 ** 24;
-
-async function readLogits(
-  ops: Ops,
-  model: Model,
-  hidden: Tensor,
-  wanted: Int32Array,
-): Promise<Float32Array> {
-  const { vocab } = model.config;
-  const all = new Float32Array(sizeOf([wanted.length, vocab]));
-  const rows = Math.max(1, Math.floor(LOGITS / vocab));
-  for (let first = 0; first < wanted.length; first += rows) {
-    const part = wanted.subarray(first, first + rows);
-    const result = await ops.scope((ops) => {
-      const places = ops.input([part.length], { dtype: "i32", data: part });
-      return logitsOf(ops, model, ops.gather(hidden, places));
-    });
-    all.set(await ops.device.read(result), first * vocab);
-  }
-  return all;
-}
-
-/** The blocks that the token at a place of the pass read. */
-function blocksOf(blocks: readonly BlocksRead[], place: number): BlocksRead[] {
-  return blocks.map(({ layer, rows, heads, k, numbers }) => {
-    const from = (rows === 1 ? 0 : place) * heads * k;
-    return { layer, rows: 1, heads, k, numbers: numbers.slice(from, from + heads * k) };
-  });
 }
 
 const BREATH_MS = 30;

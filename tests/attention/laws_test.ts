@@ -1,12 +1,12 @@
 /** The laws of every mechanism: how calls cut a text, what comes later, and its neighbours never matter. */
 
-import { equal, ok } from "node:assert/strict";
+import { equal, ok, rejects, throws } from "node:assert/strict";
 import { withMarkers } from "../../src/session/reader.ts";
 import { forward } from "../../src/train/pass.ts";
 import type { Device } from "../../src/device/device.ts";
 import { eagerOps } from "../../src/device/ops.ts";
 import { hiddenStates } from "../../src/model/transformer.ts";
-import type { Batch, Mechanism } from "../../src/attention/mechanism.ts";
+import type { Batch, Mechanism, Step } from "../../src/attention/mechanism.ts";
 import type { TrainingBatch } from "../../src/train/data/batch.ts";
 import { assertClose, EXACT } from "../close.ts";
 import { testOnEach } from "../devices.ts";
@@ -149,6 +149,45 @@ for (const [name, config] of MODELS) {
     const rest = ids.subarray(19);
     assertClose(await readInCuts(reader, rest), await readInCuts(other, rest), EXACT);
   }, isFor);
+
+  testOnEach(
+    `${name}: steps begun behind others are committed in order, or not`,
+    async (device) => {
+      using small = await smallModel(device, SEED, config);
+      const ids = randomText(13, LENGTH);
+      using reader = small.reader();
+      // Neither a marker nor a border is near.
+      await reader.feed(ids.subarray(0, 18));
+      const { state } = reader;
+      const begin = async (at: number, behind: number): Promise<Step> => {
+        const step = state.step(1, { behind });
+        using ops = eagerOps(device);
+        const tokens = ops.input([1], { dtype: "i32", data: [ids[at]] });
+        await hiddenStates(ops, small.model, tokens, step.attend);
+        return step;
+      };
+      const order = { name: "TypeError", message: /Cannot go on with a step/ };
+      const { length } = state;
+      {
+        using first = await begin(18, 0);
+        using second = await begin(19, 1);
+        using third = await begin(3, 2);
+        await rejects(second.commit(), order);
+        equal(state.length, length);
+        await first.commit();
+        equal(state.length, length + 1);
+        await second.commit();
+        throws(() => state.step(state.room, { behind: 1 }), RangeError);
+        using _other = state.step(1);
+        await rejects(third.commit(), order);
+      }
+      using other = small.reader();
+      await other.feed(ids.subarray(0, 20));
+      const rest = ids.subarray(20);
+      assertClose(await readInCuts(reader, rest), await readInCuts(other, rest), NEAR);
+    },
+    isFor,
+  );
 
   testOnEach(
     `${name}: a state whose memory is bounded holds as much after more`,

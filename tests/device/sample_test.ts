@@ -54,15 +54,17 @@ async function compare(
   random: Random,
   V: number,
   options: readonly HostOptions[],
-): Promise<[near: number, all: number]> {
-  let near = 0;
+): Promise<[near: number, count: number]> {
+  let [near, count] = [0, 0];
   for (const [i, each] of options.entries()) {
-    const rows = [logitsOf(random, V, false), logitsOf(random, V, true)];
+    const all = [logitsOf(random, V, false), logitsOf(random, V, true)];
+    const rows = V > 1000 ? [all[i % 2]] : all;
     const uniforms = rows.map((_, t) => i % 5 === t ? 0 : random.uniform());
     const forbidden = [...each.forbidden ?? []];
     const taken = await take(device, rows, { ...each, uniforms }, forbidden);
     for (const [t, row] of rows.entries()) {
       const choices = hostChoices(row, each, uniforms[t]);
+      count++;
       if (choices.size > 1) near++;
       else {
         const what = JSON.stringify({ ...each, forbidden: forbidden.length, V, t, u: uniforms[t] });
@@ -70,13 +72,13 @@ async function compare(
       }
     }
   }
-  return [near, 2 * options.length];
+  return [near, count];
 }
 
 for (const V of [1, 31, 260]) {
   testOnEach(`sample() takes what the host takes of ${V}`, async (device) => {
     const random = randomFrom(V);
-    const options = (V < 31 ? [0, 1] : TEMPERATURES).flatMap((temperature) =>
+    const options = (V < 260 ? [0, 1] : TEMPERATURES).flatMap((temperature) =>
       [1, 2, 40, Infinity].flatMap((topK) =>
         [1e-9, 0.4, 0.95, 1].map((topP) => {
           const forbidden = V < 3 ? [] : [...random.integers(topK === 2 ? V >> 1 : 2, 1, V - 1)];
