@@ -3,6 +3,7 @@ import type { BlockView } from "../memory/block_view.ts";
 import type { MemoryPlan } from "../memory/options.ts";
 import { sectionPositions, slotPositions } from "../memory/positions.ts";
 import { attend, type Looking, readBlocks, type ReadClock } from "../memory/read_blocks.ts";
+import { readTogether } from "../memory/read_together.ts";
 import { sealSection } from "../memory/seal_section.ts";
 import type { Section } from "../memory/section.ts";
 import type { BlocksRead, Step, StepOptions } from "./mechanism.ts";
@@ -49,6 +50,7 @@ export function beginStep(parts: StateParts, frame: Frame, count: number, ties: 
   const tokens = prepareTokens(frame, at, count);
   const reads: BlocksRead[] = [];
   const underWay: Promise<BlocksRead>[] = [];
+  const together = trace ? readTogether(frame.device) : undefined;
   return {
     count,
     reads,
@@ -64,12 +66,14 @@ export function beginStep(parts: StateParts, frame: Frame, count: number, ties: 
       }
       using _turn = await view.store.turns.take();
       checkReading();
-      const read = await readBlocks(view, looking, { clock, trace });
+      const read = await readBlocks(view, looking, { clock, trace: together });
       if (read) {
         underWay.push(read.blocks);
         // Whoever commits waits for it; a step that is given up needs it no more.
         read.blocks.catch(() => {});
       }
+      // The next steps may be enqueued before this one is committed: they are not waited for.
+      if (layer === plan.heads.layers - 1) together?.read();
       return out;
     },
     remember(layer, input) {
@@ -77,6 +81,7 @@ export function beginStep(parts: StateParts, frame: Frame, count: number, ties: 
       append(parts, frame, tokens, { layer, k: input.k(), v: input.v() });
     },
     async commit() {
+      together?.read();
       reads.push(...await Promise.all(underWay.splice(0)));
       check(section.length === at);
       if (count < room) {
@@ -90,6 +95,7 @@ export function beginStep(parts: StateParts, frame: Frame, count: number, ties: 
     },
     [Symbol.dispose]() {
       check.close();
+      together?.[Symbol.dispose]();
       tokens[Symbol.dispose]();
     },
   };

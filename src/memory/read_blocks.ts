@@ -3,6 +3,7 @@ import type { Blocks, Chosen, Granularity, Tensor } from "../device/device.ts";
 import type { BlockChoices } from "./block_pool.ts";
 import type { BlockView } from "./block_view.ts";
 import type { BlockChoice } from "./options.ts";
+import type { ReadTogether } from "./read_together.ts";
 
 /** Scores computed at once: 16 MiB, so that a long memory asks for no more than a short one. */
 const SCORES = 2 ** 22;
@@ -32,12 +33,12 @@ export interface ReadClock {
 
 /**
  * Chooses stored blocks, brings them to the device, and attends to them and the section. With
- * `trace` it says which ones, as soon as the device has chosen them.
+ * `trace` it says which ones, when that is read.
  */
 export async function readBlocks(
   view: BlockView,
   looking: Looking,
-  { clock, trace }: { clock: ReadClock; trace: boolean },
+  { clock, trace }: { clock: ReadClock; trace: ReadTogether | undefined },
 ): Promise<{ readonly blocks: Promise<BlocksRead> } | undefined> {
   const { layer, choice, q: { shape: [T, heads] } } = looking;
   const { plan } = view.store;
@@ -56,11 +57,16 @@ export async function readBlocks(
       using chosen = choose(view, looking, choice, first, count, k, clock);
       read.push(chosen);
       await attendTo(view, looking, chosen, first, count, clock);
-      // Asked for while the choice is there; whoever wants to know waits for it later.
-      if (trace) chosen.numbers();
+      if (trace) chosen.readLater(trace);
     }
   }
   return trace ? { blocks: numbersOf(view, layer, read) } : undefined;
+}
+
+/** A choice, freed at the end of its scope. */
+interface Choices extends BlockChoices, Disposable {
+  /** Its numbers, unless they are known, come with those of others. */
+  readLater(trace: ReadTogether): void;
 }
 
 /** Scores every landmark and takes the best blocks, for tokens first … first + count − 1. */
@@ -72,7 +78,7 @@ function choose(
   count: number,
   k: number,
   clock: ReadClock,
-): BlockChoices & Disposable {
+): Choices {
   const started = performance.now();
   const { device, landmarks } = view.store;
   const rows = by === "chunk" ? 1 : count;
@@ -84,10 +90,16 @@ function choose(
   device.chooseBlocks(scores, chosen, { by });
   clock.scanMs += performance.now() - started;
   let numbers: Promise<Int32Array> | undefined;
+  let isMine = true;
   return {
     ...{ chosen, rows, chosenHeads, heads, k },
     numbers: () => numbers ??= device.read(chosen) as Promise<Int32Array>,
-    [Symbol.dispose]: () => chosen[Symbol.dispose](),
+    readLater(trace) {
+      if (numbers) return;
+      numbers = trace.add(chosen);
+      isMine = false;
+    },
+    [Symbol.dispose]: () => isMine && chosen[Symbol.dispose](),
   };
 }
 

@@ -108,6 +108,16 @@ testOnEach("tokens drawn ahead are those drawn one by one", async (device) => {
   equal(readsBefore - reads, 20 - (1 + 5 + 1), `${reads} reads, ${readsBefore} before`);
 }, isFor);
 
+testOnEach("which blocks all layers read for a token comes back at once", async (device) => {
+  const reads = async (trace: boolean) =>
+    await same(device, { config: LONG, prompt: "?", options: { ...drawn, trace } });
+  const [traced, plain] = [await reads(true), await reads(false)];
+  deepEqual(traced.ids, plain.ids);
+  // One more for each token drawn but the first, before which nothing is stored.
+  equal(traced.readsBefore - plain.readsBefore, 19);
+  equal(traced.reads - plain.reads, 19);
+}, isFirst);
+
 testOnEach("drawing ahead ends as drawing one by one does", async (device) => {
   const { ids } = await same(device, { options: drawn });
   notDeepEqual((await same(device, {})).ids, ids);
