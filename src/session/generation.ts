@@ -22,7 +22,7 @@ export interface GenerateOptions {
   stop?: string | readonly string[] | undefined;
   /** The session itself goes on, and remembers prompt and answer. @default {false} */
   remember?: boolean;
-  /** Say which blocks were read. @default {true} */
+  /** Say which blocks were read; on a GPU that is one more read for each token. @default {true} */
   trace?: boolean;
   /** Ends the generation with its reason. */
   signal?: AbortSignal | undefined;
