@@ -134,9 +134,9 @@ export class Chunk {
   n: u32;
   t: u32;
   count: u32;
-  /** Where the next one begins, and its number. */
+  /** Where its tokens begin, and whether no memory had them yet. */
   at: u32;
-  next: u32;
+  isNew: bool;
   /** How many were met, and those that are this part's. */
   met: u32;
   first: u32;
@@ -148,35 +148,37 @@ export function mostChunks(job: InfiniJob): u32 {
   return job.tokens / TOKENS + job.segmentCount;
 }
 
-/** Takes up a part's share of all chunks: one after another, so that many have one memory. */
+/** Takes up a part's share of all chunks: in the order of tokens, so that memory is read in one go. */
 export function beginChunks(job: InfiniJob, chunk: Chunk, part: u32, parts: u32): void {
   let count: u32 = 0;
   for (let i: u32 = 0; i < job.batch * job.segmentCount; i++) {
     const segment = segmentAt(job, 0, i);
     count += (segment.end - segment.first + TOKENS - 1) / TOKENS * job.kvHeads;
   }
-  chunk.b = chunk.g = chunk.s = chunk.next = chunk.met = 0;
+  chunk.b = chunk.g = chunk.s = chunk.n = chunk.met = 0;
   chunk.at = job.batch > 0 ? segmentAt(job, 0, 0).first : 0;
   chunk.first = <u32> (<u64> count * part / parts);
   chunk.last = <u32> (<u64> count * (part + 1) / parts);
+  chunk.isNew = true;
 }
 
-/** Goes on to the part's next chunk, if there is one. */
+/** Goes on to the part's next chunk, if there is one: the next memory's, or the next tokens. */
 export function nextChunk(job: InfiniJob, chunk: Chunk): bool {
   while (chunk.b < job.batch && chunk.met < chunk.last) {
+    if (!chunk.isNew && ++chunk.g == job.kvHeads) {
+      chunk.g = 0;
+      chunk.n++;
+      chunk.at += TOKENS;
+    }
     const segment = segmentAt(job, chunk.b, chunk.s);
-    if (chunk.at < segment.end) {
+    chunk.isNew = chunk.at >= segment.end;
+    if (!chunk.isNew) {
       chunk.t = chunk.at;
       chunk.count = min(TOKENS, segment.end - chunk.at);
-      chunk.at += TOKENS;
-      chunk.n = chunk.next++;
       if (chunk.met++ >= chunk.first) return true;
       continue;
     }
-    if (++chunk.s == job.segmentCount) {
-      chunk.s = chunk.next = 0;
-      if (++chunk.g == job.kvHeads) chunk.g = 0, chunk.b++;
-    }
+    if (++chunk.s == job.segmentCount) chunk.s = chunk.n = 0, chunk.b++;
     if (chunk.b < job.batch) chunk.at = segmentAt(job, chunk.b, chunk.s).first;
   }
   return false;

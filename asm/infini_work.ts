@@ -144,7 +144,10 @@ export function timesMemoryToPanels(
   }
 }
 
-/** sums [D, 8 · panelCount] += φᵀ · panels of tokens. */
+/**
+ * sums [D, 8 · panelCount] += φᵀ · panels of tokens. What a chunk gives is summed up by itself: one
+ * chain over a long segment would round each of its tokens off by a last bit of the whole.
+ */
 export function addBindings(
   work: Work,
   count: u32,
@@ -152,10 +155,15 @@ export function addBindings(
   panels: usize,
   panelCount: u32,
 ): void {
-  const sumsRow = panelCount << 5;
+  // Nothing is turned on its side where sums are made.
+  const given = work.frontTurned, sumsRow = panelCount << 5;
   for (let p: u32 = 0; p < panelCount; p++, panels += TOKENS_PANEL) {
-    const sums = work.sums + (p << 5);
-    multiplyPanel(work.phi, 4, work.row, panels, PANEL_ROW, sums, sumsRow, dim, 8, count, true);
+    multiplyPanel(work.phi, 4, work.row, panels, PANEL_ROW, given, PANEL_ROW, dim, 8, count, false);
+    let sums = work.sums + (p << 5), x = given;
+    for (let i = dim; i > 0; i--, sums += sumsRow, x += PANEL_ROW) {
+      v128.store(sums, f32x4.add(v128.load(sums), v128.load(x)));
+      v128.store(sums, f32x4.add(v128.load(sums, 16), v128.load(x, 16)), 16);
+    }
   }
 }
 
