@@ -32,6 +32,7 @@ const SHAPES = [
   { m: 136, n: 152, k: 72 },
   { m: 8, n: 264, k: 104 },
   { m: 40, n: 72, k: 1000 }, // in slices where a is transposed
+  { m: 16, n: 8, k: 0 },
 ];
 // A kernel for tensor cores takes a CPU seconds to compile: every option is in some of them.
 const WAYS = [

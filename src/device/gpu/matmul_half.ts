@@ -82,7 +82,7 @@ export function matmulHalf(
   if (m * n === 0) return;
   const tiles = {
     groups: [Math.ceil(n / TILE), Math.ceil(m / TILE)],
-    steps: Math.ceil(k / TILE_K),
+    steps: Math.max(1, Math.ceil(k / TILE_K)), // without any k the product is zeros
   };
   // As in matmul(), only what need not give the same bits in another number of rows.
   const slice = transposeA ? sliceOf(tiles) : tiles.steps;
