@@ -1,6 +1,10 @@
+import { equal, notEqual } from "node:assert/strict";
+import type { Device } from "../../src/device/device.ts";
 import { parseConfig } from "../../src/model/config.ts";
 import type { TrainingBatch } from "../../src/train/data/batch.ts";
 import { indexTable } from "../../src/train/data/negatives.ts";
+import { forward } from "../../src/train/pass.ts";
+import { reference } from "../devices.ts";
 import { randomFrom } from "../random.ts";
 import { checkSlopes, slopeModel } from "./slopes.ts";
 import { SMALL_CONFIG } from "./small_run.ts";
@@ -15,6 +19,35 @@ for (const tied of [true, false]) {
     });
   }
 }
+
+Deno.test("a negative's landmark is turned to the end of the block whose place it has", async () => {
+  using model = slopeModel(parseConfig(JSON.stringify(SMALL_CONFIG)));
+  const batch = randomBatch(true);
+  const turned = async (places: Int32Array | undefined): Promise<[string, number]> => {
+    const seen: ArrayLike<number>[] = [];
+    const reads: Promise<unknown>[] = [];
+    const rope: Device["rope"] = (x, positions, ...rest) => {
+      // Three negatives; the rows have 64 tokens.
+      if (positions.shape[0] === 3) reads.push(reference.read(positions).then((p) => seen.push(p)));
+      reference.rope(x, positions, ...rest);
+    };
+    const device = new Proxy(reference, {
+      get: (target, key) => key === "rope" ? rope : Reflect.get(target, key),
+    });
+    const { loss } = await forward({ ...model.learner, device }, {
+      ...batch,
+      negatives: { ...batch.negatives!, places },
+    });
+    await Promise.all(reads);
+    return [`${[...new Set(seen.map((positions) => Array.from(positions).join()))]}`, loss];
+  };
+  const [first, loss] = await turned(undefined);
+  equal(first, "7,7,7");
+  const [spread, other] = await turned(Int32Array.of(2, 0, 3));
+  equal(spread, "23,7,31");
+  notEqual(other, loss);
+  equal((await turned(Int32Array.of(0, 0, 0)))[1], loss);
+});
 
 /** Two rows of four blocks of 8. */
 function randomBatch(negatives: boolean): TrainingBatch {
