@@ -104,6 +104,7 @@ const readNegatives = object<NegativesRecipe>({
   least: optional(count(1), 32),
   probability: optional(readProbability, perKind(() => 0.5)),
   places: optional(oneOf("first", "spread"), "first"),
+  alike: optional(share, 0),
   fromStep: optional(count(1), 1),
 });
 

@@ -1,5 +1,6 @@
 import type { Marker, Negatives } from "../../attention/mechanism.ts";
 import { drawNegatives, type NegativesOptions } from "./negatives.ts";
+import { drawTopic } from "./pairs.ts";
 import { random } from "./random.ts";
 import { makeRows, type Rows, sequenceLength } from "./rows.ts";
 import { makeSequence, type Mixture, type SequenceSource } from "./sequences.ts";
@@ -27,23 +28,26 @@ export interface BatchOptions {
 /** Keeps the streams of one seed apart. */
 const SEQUENCES = 1;
 const NEGATIVES = 2;
+const TOPIC = 3;
 
 /**
  * The `number`-th batch of a run, from 0: the same whether or not the ones before it were made,
  * which is why a run that stops and resumes sees what an uninterrupted one sees.
  */
 export function makeBatch(number: number, options: BatchOptions): TrainingBatch {
-  const { source, mixture, marker, batch, length, seed } = options;
+  const { source, mixture, marker, batch, length, negatives, seed } = options;
+  const topics = random(seed, TOPIC, number);
+  const topic = drawTopic(topics);
   const sequences = Array.from(
     { length: batch },
     (_, row) =>
       makeSequence(source, random(seed, SEQUENCES, number, row), {
         length: sequenceLength(length, marker),
         mixture,
+        topic: topics.chance(negatives?.alike ?? 0) ? topic : undefined,
       }),
   );
   const rows = makeRows(sequences, { length, marker });
-  const negatives = options.negatives &&
-    drawNegatives(rows, random(seed, NEGATIVES, number), options.negatives);
-  return { ...rows, negatives };
+  const drawn = negatives && drawNegatives(rows, random(seed, NEGATIVES, number), negatives);
+  return { ...rows, negatives: drawn };
 }

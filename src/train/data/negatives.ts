@@ -17,6 +17,11 @@ export interface NegativesOptions {
    * tokens. A model can tell what is always first by its place alone, and then learns nothing.
    */
   readonly places: "first" | "spread";
+  /**
+   * The share of a step's rows whose pairs all speak of one thing in the same words, so that their
+   * blocks are negatives to each other that nothing but a name tells from the right one.
+   */
+  readonly alike: number;
 }
 
 /**
@@ -28,7 +33,7 @@ export interface NegativesOptions {
 export function drawNegatives(
   { nameless, kinds, rows }: Rows,
   random: Random,
-  { count, least, probability, places }: NegativesOptions,
+  { count, least, probability, places }: Omit<NegativesOptions, "alike">,
 ): Negatives | undefined {
   const eligible = Array.from(nameless.keys()).filter((block) => nameless[block] === 0);
   const blocks = Int32Array.from(random.shuffle(eligible).slice(0, count));

@@ -22,6 +22,14 @@ export interface PairOptions {
   short: number;
   /** Words that names and values are made of. */
   words: readonly string[];
+  /** What all of them speak of, but for those without a name. @default {drawn} */
+  topic?: Topic | undefined;
+}
+
+/** A thing, and the words in which it is told and asked for: only a name tells two keys apart. */
+export interface Topic {
+  readonly thing: string;
+  readonly template: Template;
 }
 
 /** A random value cannot be foretold where it is first told: no loss there. */
@@ -37,7 +45,7 @@ const THINGS = [
 const ALPHABET = "abcdefghijklmnopqrstuvwxyz";
 
 /** How a pair is put in words: `{t}` is the thing, `{n}` whose it is, `{v}` the value. */
-interface Template {
+export interface Template {
   readonly statement: string;
   /** Said a second time, this often. */
   readonly again?: { readonly text: string; readonly chance: number };
@@ -75,28 +83,42 @@ const SHORT: readonly Template[] = ["=", ": ", " - ", " -> "].map((separator) =>
   question: `{n}${separator}{v};`,
 }));
 
+/** How likely a topic is in short form: as likely as pairs in running text are. */
+const SHORT_TOPIC = 0.15;
+
+/** What several sequences may speak of together. */
+export function drawTopic(random: Random): Topic {
+  const templates = random.chance(SHORT_TOPIC) ? SHORT : NAMED;
+  return { thing: random.pick(THINGS), template: random.pick(templates) };
+}
+
 /**
  * Pairs of one sequence: no two share a name, at most one of a thing is nameless. Often all speak
  * of the same thing in the same words, so that only the name tells them apart.
  */
 export function makePairs(random: Random, options: PairOptions): Pair[] {
-  const { count, words } = options;
+  const { count, words, topic } = options;
   const short = random.chance(options.short);
-  const sharedThing = random.chance(0.6) ? random.pick(THINGS) : undefined;
   const templates = short ? SHORT : NAMED;
-  const sharedTemplate = random.chance(0.6) ? random.pick(templates) : undefined;
+  const shared = {
+    thing: random.chance(0.6) ? random.pick(THINGS) : undefined,
+    template: random.chance(0.6) ? random.pick(templates) : undefined,
+    ...topic,
+  };
   const taken = new Set<string>();
   return Array.from({ length: count }, () => {
     const nameless = !short && random.chance(count === 1 ? 0.5 : 0.2);
     // What the pass key test asks for comes before what the pairs share.
-    const thing = nameless && random.chance(0.35) ? "pass key" : sharedThing ?? random.pick(THINGS);
+    const thing = nameless && random.chance(0.35)
+      ? "pass key"
+      : shared.thing ?? random.pick(THINGS);
     const value = makeValue(random, nameless, words);
     if (nameless && !taken.has(thing)) {
       taken.add(thing);
       return { ...phrase(NAMELESS, { thing, value }, random), nameless: true };
     }
     const name = makeName(random, words, taken);
-    const template = sharedTemplate ?? random.pick(templates);
+    const template = shared.template ?? random.pick(templates);
     return { ...phrase(template, { name, thing, value }, random), nameless: false };
   });
 }

@@ -1,5 +1,5 @@
 import type { Corpus, Encode, SplitCorpus } from "./corpus.ts";
-import { makePairs, type Pair, type Piece } from "./pairs.ts";
+import { makePairs, type Pair, type Piece, type Topic } from "./pairs.ts";
 import type { Random } from "./random.ts";
 
 /** What a sequence teaches. */
@@ -59,11 +59,19 @@ export function sequenceSource(
   return { corpus: train, words, encode };
 }
 
+/** Options of {@linkcode makeSequence}. */
+export interface SequenceOptions {
+  length: number;
+  mixture: Mixture;
+  /** What its pairs speak of. @default {drawn} */
+  topic?: Topic | undefined;
+}
+
 /** A sequence of exactly `length` tokens, of a kind drawn from the mixture. */
 export function makeSequence(
   source: SequenceSource,
   random: Random,
-  options: { length: number; mixture: Mixture },
+  options: SequenceOptions,
 ): Sequence {
   const { length, mixture } = options;
   const kind = drawKind(mixture, random);
@@ -73,9 +81,9 @@ export function makeSequence(
     case "copy":
       return sequence(kind, copiedSpan(source, random, length), length);
     case "pairsInText":
-      return sequence(kind, pairsInText(source, random, length), length);
+      return sequence(kind, pairsInText(source, random, options), length);
     case "densePairs":
-      return sequence(kind, densePairs(source, random, length), length);
+      return sequence(kind, densePairs(source, random, options), length);
     default:
       return kind satisfies never;
   }
@@ -133,11 +141,15 @@ function copiedSpan(source: SequenceSource, random: Random, length: number): Spa
 }
 
 /** A few pairs told and asked for somewhere in running text. */
-function pairsInText(source: SequenceSource, random: Random, length: number): Span[] {
+function pairsInText(
+  source: SequenceSource,
+  random: Random,
+  { length, topic }: SequenceOptions,
+): Span[] {
   const most = 2 + Math.floor(length / 252);
   // One pair is drawn twice as often as any other number: it is what the pass key test asks for.
   const wanted = Math.max(1, random.between(0, most));
-  const pairs = makePairs(random, { count: wanted, short: 0.15, words: source.words });
+  const pairs = makePairs(random, { count: wanted, short: 0.15, words: source.words, topic });
   const asked = fitting(pairs, length, (pieces, pair) => {
     // The filler goes on with a gap of its own, so a space is wanted before the item only.
     const [before, after] = random.chance(0.5) ? ["\n", "\n"] : [" ", ""];
@@ -158,11 +170,16 @@ function pairsInText(source: SequenceSource, random: Random, length: number): Sp
 }
 
 /** Many pairs one after another, then all the questions, shuffled; text before them fills the row. */
-function densePairs(source: SequenceSource, random: Random, length: number): Span[] {
+function densePairs(
+  source: SequenceSource,
+  random: Random,
+  { length, topic }: SequenceOptions,
+): Span[] {
   const pairs = makePairs(random, {
     count: random.between(4, 24),
     short: 0.6,
     words: source.words,
+    topic,
   });
   const gap = { text: random.chance(0.5) ? "\n" : " " };
   const asked = fitting(
