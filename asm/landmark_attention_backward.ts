@@ -103,7 +103,8 @@ function walkForeign(job: Job, tile: BackTile): void {
     for (let r: u32 = 0; r < tile.count; r++) {
       const weights = tile.weights + r * tile.weightsRow, dx = tile.dx + r * tile.weightsRow;
       if (sightOf(job, tile, r).ownStart != BLIND) {
-        topGradients(weights, dx, count, topOf(tile, r), deltaOf(tile, r));
+        // exp(s + bias − top)
+        topGradients(weights, dx, count, topOf(tile, r) - job.foreignBias, deltaOf(tile, r));
       } else {
         clear(weights, weights + (count << 2));
         clear(dx, dx + (count << 2));

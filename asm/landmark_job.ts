@@ -31,6 +31,8 @@ export class Job {
   foreignLists: usize;
   foreignCounts: usize;
   foreignRoom: u32;
+  /** Added to their scores. */
+  foreignBias: f32;
   /** Chosen blocks: pool [N, 2, M, D], entries and slots i32 [T|1, H, K], queries [T, Z, H, D]. */
   pool: usize;
   entries: usize;

@@ -18,7 +18,7 @@ import {
   queryRow,
 } from "./landmark_job";
 import { addRows, addWeighted, rowScores, turnedScores } from "./row_products";
-import { clear, rowScale, rowSoftmax, topSoftmax } from "./row_softmax";
+import { clear, rowAdd, rowScale, rowSoftmax, topSoftmax } from "./row_softmax";
 import { partStart } from "./simd";
 import { shareOf } from "./thread";
 
@@ -92,6 +92,7 @@ function topOf(job: Job, row: Row, sight: Sight): f32 {
   const blockCount = sight.endBlock - sight.firstBlock;
   rowScores(row.q, dim, keys, step, blocks, offsetof<Block>(), blockCount, gates);
   rowScores(row.q, dim, job.foreignKeys + head, step, list, 4, foreign, row.scores);
+  rowAdd(row.scores, foreign, job.foreignBias);
   rowScores(row.q, dim, keys, step, ownList, 4, ownCount, own);
 
   const top = topSoftmax(

@@ -21,7 +21,7 @@ import {
   TILE,
 } from "./landmark_job";
 import { findPacked, Packed } from "./landmark_pack";
-import { clear, rowScale, topSoftmax } from "./row_softmax";
+import { clear, rowAdd, rowScale, topSoftmax } from "./row_softmax";
 import { scoreTile } from "./score_tile";
 import { tile as product } from "./tile";
 
@@ -208,6 +208,7 @@ function topRow(job: Job, tile: Tile, r: u32, foreign: usize, base: u32, end: u3
   const blockCount = sight.endBlock - sight.firstBlock;
   const seen = own + ((sight.ownStart - base) << 2), seenCount = sight.ownEnd - sight.ownStart;
 
+  rowAdd(foreign, tile.foreign, job.foreignBias);
   const lse = topSoftmax(
     foreign,
     tile.foreign,

@@ -67,6 +67,13 @@ export function rowScale(x: usize, count: u32, factor: f32): void {
   if (count > 0) storeTail(x, f32x4.mul(v128.load(x), factors), count);
 }
 
+/** x = x + term. */
+export function rowAdd(x: usize, count: u32, term: f32): void {
+  const terms = f32x4.splat(term);
+  for (; count >= 4; count -= 4, x += 16) v128.store(x, f32x4.add(v128.load(x), terms));
+  if (count > 0) storeTail(x, f32x4.add(v128.load(x), terms), count);
+}
+
 /** x = gate · softmax(x), count ≥ 1. */
 export function rowSoftmax(x: usize, count: u32, gate: f32): void {
   const sum = rowExp(x, count, rowMax(x, count));

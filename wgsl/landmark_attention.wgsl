@@ -35,6 +35,7 @@ struct Params {
   mark: u32, // the slot of a landmark in its tile or block
   foreign: u32, // n: how many foreign blocks a row may see
   scale: f32, // with the factor that makes exp2 of exp
+  foreign_bias: f32, // the same; added to their scores
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -131,7 +132,7 @@ fn landmark_attention(
 
 /** Scores of the thread's rows and keys. On the way, the first values are loaded. */
 fn score(work: Work, seen: Seen, at: Place, id: u32) -> Tile {
-  var s: Tile;
+  var s = filled(select(0.0, params.foreign_bias, seen.foreign));
   for (var chunk = 0u; chunk < CHUNKS; chunk++) {
     workgroupBarrier();
     load_queries(work, chunk, id);

@@ -21,6 +21,7 @@ struct Params {
   N: u32,
   row_keys: u32,
   scale: f32,
+  foreign_bias: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

@@ -24,6 +24,7 @@ struct Params {
   sights_row: u32, // numbers from a row's sights to the next row's: S, or 0 when rows are alike
   foreign: u32, // n: how many foreign blocks a row may see
   scale: f32,
+  foreign_bias: f32, // added to their scores
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -195,7 +196,7 @@ fn score(at: u32) -> f32 {
 
 /** query · the foreign key that begins at `at`. */
 fn foreign_score(at: u32) -> f32 {
-  var sum = 0.0;
+  var sum = params.foreign_bias;
   for (var d = 0u; d < params.D; d++) {
     sum = fma(query[d], foreign_k[params.foreign_k_at + at + d], sum);
   }

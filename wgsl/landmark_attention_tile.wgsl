@@ -21,6 +21,12 @@ fn rows(value: f32) -> Rows {
   return Rows(vec4f(value), vec4f(value));
 }
 
+fn filled(value: f32) -> Tile {
+  let row = vec4f(value);
+  let m = mat4x4f(row, row, row, row);
+  return Tile(m, m, m, m);
+}
+
 /** sum + the row x [4] · m [4, 4]. */
 fn fold(sum: vec4f, m: mat4x4f, x: vec4f) -> vec4f {
   let half = fma(m[1], vec4f(x.y), fma(m[0], vec4f(x.x), sum));

@@ -46,14 +46,14 @@ fn first_key(b: u32, t: u32) -> u32 {
   return 0;
 }
 
-/// (top, δ) of a query.
+/// (top, δ) of a query. What is added to the scores is taken from top.
 struct Levels {
   own: vec2f,
 }
 
 /// `row` is where the query's levels begin.
 fn look_at_levels(keys: Keys, row: u32) -> Levels {
-  return Levels(kept_levels[row + params.N * params.t_count]);
+  return Levels(kept_levels[row + params.N * params.t_count] - vec2f(params.foreign_bias, 0));
 }
 
 /// The weights of four entries. The top of a query that sees nothing is so large that all are 0.

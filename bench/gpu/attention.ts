@@ -148,6 +148,17 @@ export async function plainKernelTime(
   const [out, top] = [[B, T, H, D], [B, T, H]].map((shape) => stack.use(host.tensor(shape)));
   const plan = stack.use(planOf(host, { isLandmark: new Uint8Array(T) }, B, T));
   const shape = { B, T, S: T, H, G, D };
-  const job = { shape, plan, q, k, v, out, top, scale: 1 / Math.sqrt(D), foreign: undefined };
+  const job = {
+    shape,
+    plan,
+    q,
+    k,
+    v,
+    out,
+    top,
+    scale: 1 / Math.sqrt(D),
+    foreign: undefined,
+    foreignBias: 0,
+  };
   return await timeOn(host, bench, () => attendTiles(host, job, { plain: true }));
 }

@@ -97,6 +97,7 @@ function landmarkBatch(
       keys: ops.rope(ops.gather(k, landmarkRows), slot, rotations),
       values: ops.meanRows(v, firstRows, blockSize - 1),
       index,
+      weight: negatives.weight,
     });
   }
 

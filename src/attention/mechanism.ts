@@ -94,6 +94,8 @@ export interface Negatives {
   readonly places?: Int32Array | undefined;
   /** i32 [rows, n]: which of those a row sees, −1 for none. */
   readonly index: Int32Array;
+  /** How many blocks each stands for. @default {1} */
+  readonly weight?: number | undefined;
 }
 
 /** A stretch of every row that goes through all layers before the next one does. */

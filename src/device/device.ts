@@ -81,6 +81,8 @@ export interface Foreign {
   values: Tensor;
   /** i32 [B, n]: which pool entries a batch row sees; −1 is none. */
   index: Tensor;
+  /** How many blocks each stands for, above 0: its logarithm is added to scores. @default {1} */
+  weight?: number | undefined;
 }
 
 /** Options of {@linkcode Device.landmarkAttention}. */

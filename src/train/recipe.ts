@@ -105,6 +105,7 @@ const readNegatives = object<NegativesRecipe>({
   probability: optional(readProbability, perKind(() => 0.5)),
   places: optional(oneOf("first", "spread"), "first"),
   alike: optional(share, 0),
+  weight: optional(number({ least: 1 }), 1),
   fromStep: optional(count(1), 1),
 });
 

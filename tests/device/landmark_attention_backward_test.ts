@@ -58,7 +58,9 @@ Deno.test("landmarkAttentionBackward() adds the slopes of foreign blocks", async
   using blocks = reference.blocks(landmarksAt(S, [0, 2, 5]), B, S);
   using index = reference.tensor([B, 3], { dtype: "i32", data: [2, 0, -1, -1, -1, 2] });
   using top = reference.tensor([B, T, H]);
-  const foreignOf = (keys: Tensor, values: Tensor) => ({ foreign: { keys, values, index } });
+  const foreignOf = (keys: Tensor, values: Tensor) => ({
+    foreign: { keys, values, index, weight: 5 },
+  });
   await assertGradients(reference, {
     inputs: [[B, T, H, D], [B, S, G, D], [B, S, G, D], [N, G, D], [N, G, D]],
     out: [B, T, H, D],

@@ -95,6 +95,33 @@ testOnEach(
   },
 );
 
+testOnEach("landmarkAttention() takes a foreign block of weight 3 for three", async (device) => {
+  const random = randomFrom(5);
+  for (const [T, D] of [[40, 16], [5, 16], [40, 6]]) {
+    const [S, G, N] = [40, 1, 3];
+    const made = (shape: number[]) =>
+      device.tensor(shape, { data: random.normal(shape.reduce((a, b) => a * b)) });
+    using q = made([1, T, 2, D]);
+    using k = made([1, S, G, D]);
+    using v = made([1, S, G, D]);
+    using keys = made([N, G, D]);
+    using values = made([N, G, D]);
+    using top = device.tensor([1, T, 2]);
+    using out = device.tensor(q.shape);
+    using blocks = device.blocks(regular(S, 16), 1, S);
+    const attendTo = async (list: number[], weight?: number): Promise<number[]> => {
+      using index = device.tensor([1, list.length], { dtype: "i32", data: list });
+      const foreign = { keys, values, index, weight };
+      device.landmarkAttention(q, k, v, blocks, out, top, { foreign });
+      return [...await device.read(out), ...await device.read(top)];
+    };
+    assertClose(await attendTo([2, 0], 3), await attendTo([2, 0, 2, 0, 2, 0]), {
+      atol: 2e-6,
+      rtol: 1e-5,
+    });
+  }
+});
+
 testOnEach("landmarkAttention() gives zero to a query that sees no key", async (device) => {
   const keys = unit(6, 8);
   const plan = { ...landmarksAt(6, [0, 3]), present: absent(6, [[4, 5]]) };
@@ -265,4 +292,13 @@ testOnEach("landmarkAttention() refuses what does not fit", (device) => {
   using outside = device.tensor([1, 2], { dtype: "i32", data: [-1, 2] });
   const far = { foreign: { keys: pool, values: pool, index: outside } };
   throws(() => device.landmarkAttention(q, kv, kv, blocks, q, top, far), wrong(/\[-1, 2\).* 2\b/));
+  using first = device.tensor([1, 1], { dtype: "i32" });
+  for (const weight of [0, -1, NaN, Infinity]) {
+    const none = { foreign: { keys: pool, values: pool, index: first, weight } };
+    const message = `landmarkAttention as foreign.weight must be .*: current value is ${weight}`;
+    throws(
+      () => device.landmarkAttention(q, kv, kv, blocks, q, top, none),
+      wrong(new RegExp(message)),
+    );
+  }
 });

@@ -20,7 +20,7 @@ export interface LandmarkCase {
   /** How much larger than usual queries are: a sharp softmax. */
   sharpness: number;
   /** Pool entries by batch row, −1 for none. */
-  foreign?: { N: number; lists: readonly (readonly number[])[] };
+  foreign?: { N: number; lists: readonly (readonly number[])[]; weight?: number };
 }
 
 const DEFAULTS = { B: 1, H: 2, G: 1, D: 16, sharpness: 1 };
@@ -76,6 +76,13 @@ export const LANDMARK_CASES: readonly LandmarkCase[] = [
     plan: landmarksAt(9, [0, 5]),
     foreign: { N: 1, lists: [[0]] },
   }),
+  make("foreign blocks that stand for many", {
+    B: 2,
+    S: 40,
+    H: 4,
+    G: 2,
+    foreign: { N: 5, lists: [[0, 4, 2], [3, -1, 1]], weight: 40 },
+  }),
   make("many foreign blocks", {
     B: 2,
     S: 20,
@@ -106,7 +113,8 @@ function anything(seed: number): LandmarkCase {
   const D = [4, 5, 8, 16, 20, 33][random.integer(0, 5)];
   const plan = randomPlan(random, B, S);
   const list = () => Array.from(random.integers(3, -1, 5));
-  const foreign = { N: 6, lists: Array.from({ length: B }, list) };
+  const weight = random.uniform() < 0.5 ? 1 : 1 + 9 * random.uniform();
+  const foreign = { N: 6, lists: Array.from({ length: B }, list), weight };
   const most = { B, T, S, H, G, D, plan, sharpness: random.integer(1, 4) };
   return make(`seed ${seed}`, random.uniform() < 0.5 ? { ...most, foreign } : most);
 }
@@ -121,6 +129,7 @@ export function landmarkInputs(
     keys: input([foreign.N, G, D]),
     values: input([foreign.N, G, D]),
     index: indices([B, foreign.lists[0].length], foreign.lists.flat()),
+    weight: foreign.weight,
   };
   return {
     q,

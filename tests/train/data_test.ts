@@ -205,6 +205,7 @@ Deno.test("makeBatch() gives the same batch for the same number, and another for
       probability: { text: 0.5, pairsInText: 0.5, densePairs: 0.5, copy: 0.5 },
       places: "first" as const,
       alike: 0.5,
+      weight: 8,
     },
     seed: 5,
   };
@@ -232,7 +233,14 @@ Deno.test("makeBatch() gives the alike rows of a batch one topic", () => {
   const probability = { text: 1, pairsInText: 1, densePairs: 1, copy: 1 };
   const options = { source: SOURCE, marker: undefined, batch: rows, length: 600, seed: 5 };
   const batch = (number: number, kind: SequenceKind, alike: number): string[] => {
-    const negatives = { count: 8, least: 2, probability, places: "first" as const, alike };
+    const negatives = {
+      count: 8,
+      least: 2,
+      probability,
+      places: "first" as const,
+      alike,
+      weight: 1,
+    };
     const { ids } = makeBatch(number, { ...options, mixture: only(kind), negatives });
     return Array.from({ length: rows }, (_, r) => textOf(ids.subarray(r * 600, (r + 1) * 600)));
   };

@@ -28,6 +28,7 @@ Deno.test("drawNegatives() leaves out nameless blocks and repeats none", () => {
       least: 3,
       probability: always,
       places: "first",
+      weight: 1,
     })!;
     equal(negatives.places, undefined);
     equal(negatives.blocks.length, 8);
@@ -48,12 +49,13 @@ Deno.test("drawNegatives() leaves out nameless blocks and repeats none", () => {
       least: 3,
       probability: never,
       places: "first",
+      weight: 1,
     }),
     undefined,
   );
 });
 
-Deno.test("drawNegatives() spreads places as a row's own blocks are, seen from its tokens", () => {
+Deno.test("drawNegatives() spreads places as a row's own blocks are, and weights over powers", () => {
   const [inRow, count] = [8, 64];
   const rows = {
     rows: 16,
@@ -65,16 +67,21 @@ Deno.test("drawNegatives() spreads places as a row's own blocks are, seen from i
     weights: new Float32Array(0),
   };
   const always = { text: 1, pairsInText: 1, densePairs: 1, copy: 1 };
-  const options = { count, least: 1, probability: always } as const;
+  const options = { count, least: 1, probability: always, weight: 64 } as const;
   const found = new Float64Array(inRow);
+  const weights: number[] = [];
   for (let seed = 0; seed < 200; seed++) {
     const spread = drawNegatives(rows, random(seed), { ...options, places: "spread" })!;
     const first = drawNegatives(rows, random(seed), { ...options, places: "first" })!;
     // What else was drawn is the same.
     deepEqual(spread.blocks, first.blocks);
     deepEqual(spread.index, first.index);
+    weights.push(spread.weight!);
     for (const place of spread.places!) found[place] += 1 / (200 * count);
   }
+  ok(weights.every((weight) => weight >= 1 && weight < 64));
+  const below8 = weights.filter((weight) => weight < 8).length / weights.length;
+  ok(Math.abs(below8 - 0.5) < 0.1, `${below8} of the weights are below 8 of 64`);
   // A token of block b has the b blocks before it, each as likely; b = 1 … 8 as likely.
   for (let place = 0; place < inRow; place++) {
     let expected = 0;

@@ -5,6 +5,7 @@ import type {
   LandmarkAttentionOptions,
   Tensor,
 } from "../device.ts";
+import { foreignBias } from "../foreign.ts";
 import { matchShapes } from "../shapes.ts";
 import { checkIndices } from "./gather.ts";
 import { type Host, launch } from "./host.ts";
@@ -123,6 +124,7 @@ function foreignLists(
     n: number;
   };
   checkIndices(host, operation, "foreign.index", index, [-1, N]);
+  const bias = foreignBias(operation, foreign);
   const foreignLists = host.alloc(B * n * 4 + B * 4);
   const foreignCounts = foreignLists + B * n * 4;
   const given = host.i32(host.address(index), B * n);
@@ -134,7 +136,7 @@ function foreignLists(
   }
   return {
     job: {
-      ...{ foreignLists, foreignCounts, foreignRoom: n },
+      ...{ foreignLists, foreignCounts, foreignRoom: n, foreignBias: bias },
       ...addresses(host, { foreignKeys: keys, foreignValues: values }),
     },
     [Symbol.dispose]: () => host.free(foreignLists),

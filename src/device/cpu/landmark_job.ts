@@ -23,6 +23,7 @@ const FIELDS = [
   "foreignLists",
   "foreignCounts",
   "foreignRoom",
+  "foreignBias",
   "pool",
   "entries",
   "slots",
@@ -123,7 +124,10 @@ export function runJob(
 
 function writeJob(host: Host, address: number, job: LandmarkJob): void {
   host.i32(address, FIELDS.length).set(FIELDS.map((name) => job[name] ?? 0));
-  host.f32(address + 4 * FIELDS.indexOf("scale"), 1)[0] = job.scale ?? 1;
+  const writeReal = (name: typeof FIELDS[number], value: number) =>
+    host.f32(address + 4 * FIELDS.indexOf(name), 1)[0] = value;
+  writeReal("scale", job.scale ?? 1);
+  writeReal("foreignBias", job.foreignBias ?? 0);
 }
 
 function readJob(host: Host, address: number): JobRoom {

@@ -1,5 +1,6 @@
 import rowsSource from "../../../wgsl/landmark_attention_rows.wgsl" with { type: "text" };
 import type { Blocks, Foreign, LandmarkAttentionOptions, Tensor } from "../device.ts";
+import { foreignBias } from "../foreign.ts";
 import { matchShapes } from "../shapes.ts";
 import { checkBlocks } from "./blocks.ts";
 import { float, type GpuHost, type Param, spread } from "./host.ts";
@@ -37,7 +38,8 @@ export function landmarkAttention(
   const plan = checkBlocks(operation, host, blocks, shape);
   const foreign = checkForeign(host, operation, options.foreign, shape);
   const scale = options.scale ?? 1 / Math.sqrt(shape.D);
-  const job = { shape, plan, q, k, v, out, top, scale, foreign };
+  const bias = options.foreign ? foreignBias(operation, options.foreign) : 0;
+  const job = { shape, plan, q, k, v, out, top, scale, foreign, foreignBias: bias };
   if (shape.T > FEW_QUERIES && hasTiles(host, job)) attendTiles(host, job);
   else attendRows(host, job);
 }
@@ -66,7 +68,11 @@ function attendRows(host: GpuHost, job: Attention): void {
   const { keys, values, index } = job.foreign ?? { keys: k, values: v, index: plan.sights };
   const foreign = job.foreign ? index.shape[1] : 0;
   const sightsRow = plan.distinct > 1 ? S : 0;
-  const params: Param[] = [B, T, S, H, G, D, sightsRow, foreign, float(job.scale)];
+  const params: Param[] = [
+    ...[B, T, S, H, G, D, sightsRow, foreign],
+    float(job.scale),
+    float(job.foreignBias),
+  ];
   host.run(rows, {
     tensors: [q, k, v, plan.sights, keys, values, index, out, top],
     params,

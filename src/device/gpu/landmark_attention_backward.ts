@@ -6,6 +6,7 @@ import type {
   Tensor,
 } from "../device.ts";
 import { DeviceError } from "../device_error.ts";
+import { foreignBias } from "../foreign.ts";
 import { matchShapes } from "../shapes.ts";
 import { add } from "./add.ts";
 import { checkBlocks } from "./blocks.ts";
@@ -71,11 +72,11 @@ function back(host: GpuHost, job: Job, own: Keys, pool: Pool | undefined): void 
     return;
   }
   const { B, G, D } = job.shape;
-  const { keys, values, index, dKeys, dValues } = pool;
+  const { keys, values, index, bias, dKeys, dValues } = pool;
   const lists = [B, index.shape[1], G, D];
   using dK = host.tensor(lists);
   using dV = host.tensor(lists);
-  const listed = { k: keys, v: values, dK, dV, index };
+  const listed = { k: keys, v: values, dK, dV, index, bias };
   for (const slice of slicesOf(host, job)) backSlice(host, job, slice, own, listed);
   const sum = (dValues: Tensor) => sumLists(host, listed, dKeys, dValues);
   if (host.shares(dKeys, dValues)) apart(host, dValues, sum);
@@ -91,6 +92,7 @@ export function apart(host: GpuHost, out: Tensor, body: (out: Tensor) => void): 
 
 /** A pool of foreign blocks that is seen, and where its gradients go. */
 interface Pool extends Foreign {
+  readonly bias: number;
   readonly dKeys: Tensor;
   readonly dValues: Tensor;
 }
@@ -119,5 +121,6 @@ function checkForeign(
     { keys, values, index, dKeys, dValues },
   ) as { N: number };
   checkIndices(host, operation, "foreign.index", index, [-1, N]);
-  return index.shape[1] === 0 ? undefined : { ...foreign, dKeys, dValues };
+  const bias = foreignBias(operation, foreign);
+  return index.shape[1] === 0 ? undefined : { ...foreign, bias, dKeys, dValues };
 }

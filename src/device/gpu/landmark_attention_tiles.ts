@@ -33,6 +33,8 @@ export interface Attention {
   readonly top: Tensor;
   readonly scale: number;
   readonly foreign: Foreign | undefined;
+  /** Added to the scores of foreign blocks. */
+  readonly foreignBias: number;
 }
 
 /** How a kernel is written, beside what shapes ask for. */
@@ -69,6 +71,7 @@ export function attendTiles(host: GpuHost, job: Attention, options: TileOptions 
     ...[B, T, S, H, G, M, D / 4, first, tiles, Math.max(1, slots / SIDE), (M - 1) % SIDE],
     job.foreign ? index.shape[1] : 0,
     float(job.scale * Math.LOG2E),
+    float(job.foreignBias * Math.LOG2E),
   ];
   host.run(KERNELS[options.by ?? sharingOf(host, lanesOf(D, options))], {
     tensors: [q, k, v, keys, values, index, out, top],

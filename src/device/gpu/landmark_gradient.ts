@@ -49,6 +49,8 @@ export interface Keys {
 /** Foreign ones: the pool's by these lists; dK and dV are the lists', f32 [B, n, G, D]. */
 export interface Listed extends Keys {
   readonly index: Tensor;
+  /** Added to their scores. */
+  readonly bias: number;
 }
 
 /** Some of the queries: of `rows` batch rows, `count` each. */
@@ -180,6 +182,7 @@ export function backSlice(
 
   const parts = Math.ceil(D / COLUMNS);
   const heads = { blocks: H, keys: G * parts, queries: H * Math.ceil(parts / 2) };
+  const bias = float(listed?.bias ?? 0);
   const ofPlan = plan.regular > 0 ? "regular" : "sights";
   const launch = (name: Name, { k, v, dK, dV }: Keys, levelsFrom: Variant["levels"]): void => {
     const isOwn = listed?.k !== k;
@@ -203,7 +206,7 @@ export function backSlice(
     };
     host.run(kernel, {
       tensors: [...inputs, levels, seen, ...outputs],
-      params: [row, first, count, T, keys, H, G, N, rowKeys, float(job.scale)],
+      params: [row, first, count, T, keys, H, G, N, rowKeys, float(job.scale), bias],
       constants,
       groups: [tiles, heads[name], rows],
     });

@@ -8,6 +8,8 @@ export interface ForeignBlocks {
   readonly keys: Reals;
   readonly values: Reals;
   readonly index: Indices;
+  /** Added to their scores: the logarithm of how many blocks each stands for. */
+  readonly bias: number;
 }
 
 /**
@@ -35,7 +37,9 @@ export function landmarkAttention(
         for (let h = g * H / G; h < (g + 1) * H / G; h++) {
           const row = (b * T + t) * H + h;
           const query = q.data.subarray(row * D, (row + 1) * D);
-          const weights = groupedSoftmax(scoresOf(query, keys, sight.group, scale), sight);
+          const scores = scoresOf(query, keys, sight.group, scale);
+          raiseForeign(scores, S, foreign);
+          const weights = groupedSoftmax(scores, sight);
           top.data[row] = weights.top;
           addWeighted(values, weights.weight, out.data.subarray(row * D, (row + 1) * D));
         }
@@ -99,6 +103,15 @@ export function scoresOf(
     scores[j] = scale * dot;
   }
   return scores;
+}
+
+/** Adds what foreign blocks' scores are raised by: of scores [E], those behind S keys. */
+export function raiseForeign(
+  scores: Float64Array,
+  S: number,
+  foreign: ForeignBlocks | undefined,
+): void {
+  for (let j = S; j < scores.length; j++) scores[j] += foreign!.bias;
 }
 
 /** out [D] += Σ weight [E] · values [E, D]. */

@@ -5,6 +5,7 @@ import {
   type ForeignBlocks,
   landmarkSight,
   listOf,
+  raiseForeign,
   scoresOf,
 } from "./landmark_attention.ts";
 import type { Indices, Reals } from "./tensors.ts";
@@ -41,7 +42,9 @@ export function landmarkAttentionBackward(
           const at = ((b * T + t) * H + h) * D;
           const row = (x: Reals) => x.data.subarray(at, at + D);
           const dq = row(gradients.q);
-          backOneQuery(row(q), keys, values, sight, scale, row(dOut), dq, dKeys, dValues);
+          const scores = scoresOf(row(q), keys, sight.group, scale);
+          raiseForeign(scores, S, foreign);
+          backOneQuery(row(q), keys, values, scores, sight, scale, row(dOut), dq, dKeys, dValues);
         }
       }
       addEntries(dKeys, gradients.k, gradients.foreign?.keys, foreign?.index, b, g);
@@ -50,11 +53,12 @@ export function landmarkAttentionBackward(
   }
 }
 
-/** query, dOut and dQuery [D], keys, values and their gradients [E, D]. */
+/** query, dOut and dQuery [D], keys, values and their gradients [E, D], scores [E]. */
 function backOneQuery(
   query: Float64Array,
   keys: Float64Array,
   values: Float64Array,
+  scores: Float64Array,
   sight: Sight,
   scale: number,
   dOut: Float64Array,
@@ -63,7 +67,6 @@ function backOneQuery(
   dValues: Float64Array,
 ): void {
   const D = query.length;
-  const scores = scoresOf(query, keys, sight.group, scale);
   const { inGroup, weight } = groupedSoftmax(scores, sight);
   const dOutV = scoresOf(dOut, values, sight.group, 1);
   const dScores = scoreGradients(inGroup, weight, dOutV, sight);

@@ -1,6 +1,7 @@
 import type { Blocks, Device, Foreign, LandmarkAttentionGradients, Tensor } from "../device.ts";
 import { checkDivides, matchShapes } from "../shapes.ts";
 import { type ReferenceBlocks, spellOut } from "./blocks.ts";
+import { foreignBias } from "../foreign.ts";
 import { type ForeignBlocks, landmarkAttention } from "./landmark_attention.ts";
 import { landmarkAttentionBackward } from "./landmark_attention_backward.ts";
 import { checkIndices, type Reach, type Reals } from "./tensors.ts";
@@ -95,7 +96,8 @@ function foreignOf(
     { k, keys, values, index },
   );
   checkIndices(operation, "foreign.index", indices(index), [-1, N]);
-  return { keys: reals(keys), values: reals(values), index: indices(index) };
+  const bias = foreignBias(operation, foreign);
+  return { keys: reals(keys), values: reals(values), index: indices(index), bias };
 }
 
 function foreignGradients(

@@ -22,6 +22,12 @@ export interface NegativesOptions {
    * blocks are negatives to each other that nothing but a name tells from the right one.
    */
   readonly alike: number;
+  /**
+   * How many blocks each stands for at most. A step's negatives all stand for the same number, from
+   * 1 on, any power of 2 as likely as another: a few are as hard to tell from the right block as all
+   * those of a long text are together.
+   */
+  readonly weight: number;
 }
 
 /**
@@ -33,7 +39,7 @@ export interface NegativesOptions {
 export function drawNegatives(
   { nameless, kinds, rows }: Rows,
   random: Random,
-  { count, least, probability, places }: Omit<NegativesOptions, "alike">,
+  { count, least, probability, places, weight }: Omit<NegativesOptions, "alike">,
 ): Negatives | undefined {
   const eligible = Array.from(nameless.keys()).filter((block) => nameless[block] === 0);
   const blocks = Int32Array.from(random.shuffle(eligible).slice(0, count));
@@ -48,6 +54,7 @@ export function drawNegatives(
     blocks,
     index: indexTable(blocks, perRow, blocksInRow),
     places: places === "spread" ? blocks.map(() => placeOf(random, blocksInRow)) : undefined,
+    weight: weight ** random.next(),
   };
 }
 
