@@ -10,6 +10,8 @@ export interface Recipe {
   readonly data: DataRecipe;
   /** How likely each kind of sequence is. @default {{ text: 1 }} */
   readonly mixture: Mixture;
+  /** The share of statements in running text that a border of blocks is put into. @default {0} */
+  readonly cutStatements: number;
   /** Tokens a row, landmarks included. */
   readonly length: number;
   /** Rows that go through the model at once. */
@@ -122,6 +124,7 @@ const readRecipe = object<Recipe>({
     heldOut: optional(number({ least: 0, below: 1 }), 0.1),
   }),
   mixture: optional(readMixture, perKind((kind) => kind === "text" ? 1 : 0)),
+  cutStatements: optional(share, 0),
   length: count(2),
   batch: count(1),
   backWindows: optional(count(1), undefined),

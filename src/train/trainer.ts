@@ -173,6 +173,7 @@ function checkLength({ recipe: { length }, config, mechanism: { marker } }: Trai
 /** The batches and the examination of a run. */
 function prepareData({ recipe, mechanism, corpus, encode }: TrainerOptions) {
   const { mixture, batch, length, seed, accumulate, negatives, evaluation } = recipe;
+  const { cutStatements } = recipe;
   const { marker } = mechanism;
   const tokens = sequenceLength(length, marker);
   const source = sequenceSource(corpus, encode, { length: tokens, mixture });
@@ -198,6 +199,7 @@ function prepareData({ recipe, mechanism, corpus, encode }: TrainerOptions) {
         batch,
         length,
         negatives: negatives && step + 1 >= negatives.fromStep ? negatives : undefined,
+        cutStatements,
         seed,
       }),
     }),

@@ -111,6 +111,32 @@ for (const kind of ["pairsInText", "densePairs"] as const) {
   });
 }
 
+Deno.test("makeSequence() puts borders between name and value where it shall", () => {
+  const every = 63;
+  const topic = { thing: "pin", template: { statement: "Pin of {n}: {v}.", question: "{n}={v}." } };
+  /** The share of statements with a border behind their first word and before the value's end. */
+  const shareCut = (share: number): number => {
+    let [cut, all] = [0, 0];
+    for (let seed = 0; seed < 150; seed++) {
+      const options = { length: 1009, mixture: only("pairsInText"), topic };
+      const { tokens } = makeSequence(SOURCE, random(seed), {
+        ...options,
+        cuts: share > 0 ? { share, every } : undefined,
+      });
+      for (const match of textOf(tokens).matchAll(/Pin of [^:]*: [^.]*/g)) {
+        const [from, to] = [match.index + 4, match.index + match[0].length - 1];
+        all++;
+        if (Math.floor(from / every) < Math.floor(to / every)) cut++;
+      }
+    }
+    return cut / all;
+  };
+  const [none, some, most] = [0, 0.5, 1].map(shareCut);
+  // Not all: a gap that makes it may be too far, or behind the end of the text.
+  ok(none < 0.5 && most > 0.85, `${none}, ${most}`);
+  ok(some > none + 0.1 && some < most - 0.1, `${none}, ${some}, ${most}`);
+});
+
 Deno.test("makeSequence() marks the whole of a nameless key, and nothing else", () => {
   let marked = 0;
   for (let seed = 0; seed < 200; seed++) {
@@ -207,6 +233,7 @@ Deno.test("makeBatch() gives the same batch for the same number, and another for
       alike: 0.5,
       weight: 8,
     },
+    cutStatements: 0.5,
     seed: 5,
   };
   deepEqual(makeBatch(3, options), makeBatch(3, options));
@@ -231,7 +258,10 @@ Deno.test("makePairs() speaks of a topic in its words, but for keys without a na
 Deno.test("makeBatch() gives the alike rows of a batch one topic", () => {
   const rows = 32;
   const probability = { text: 1, pairsInText: 1, densePairs: 1, copy: 1 };
-  const options = { source: SOURCE, marker: undefined, batch: rows, length: 600, seed: 5 };
+  const options = {
+    ...{ source: SOURCE, marker: undefined, batch: rows, length: 600, seed: 5 },
+    cutStatements: 0,
+  };
   const batch = (number: number, kind: SequenceKind, alike: number): string[] => {
     const negatives = {
       count: 8,

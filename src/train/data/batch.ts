@@ -22,6 +22,8 @@ export interface BatchOptions {
   /** Tokens a row, landmarks included. */
   readonly length: number;
   readonly negatives: NegativesOptions | undefined;
+  /** The share of statements in running text that a border between blocks cuts on purpose. */
+  readonly cutStatements: number;
   readonly seed: number;
 }
 
@@ -35,7 +37,10 @@ const TOPIC = 3;
  * which is why a run that stops and resumes sees what an uninterrupted one sees.
  */
 export function makeBatch(number: number, options: BatchOptions): TrainingBatch {
-  const { source, mixture, marker, batch, length, negatives, seed } = options;
+  const { source, mixture, marker, batch, length, negatives, cutStatements, seed } = options;
+  const cuts = marker && cutStatements > 0
+    ? { share: cutStatements, every: marker.every - 1 }
+    : undefined;
   const topics = random(seed, TOPIC, number);
   const topic = drawTopic(topics);
   const sequences = Array.from(
@@ -45,6 +50,7 @@ export function makeBatch(number: number, options: BatchOptions): TrainingBatch 
         length: sequenceLength(length, marker),
         mixture,
         topic: topics.chance(negatives?.alike ?? 0) ? topic : undefined,
+        cuts,
       }),
   );
   const rows = makeRows(sequences, { length, marker });

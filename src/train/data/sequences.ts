@@ -65,6 +65,16 @@ export interface SequenceOptions {
   mixture: Mixture;
   /** What its pairs speak of. @default {drawn} */
   topic?: Topic | undefined;
+  /** Puts borders of blocks into statements. @default {where they fall} */
+  cuts?: Cuts | undefined;
+}
+
+/** Statements in running text that are moved on, by less than a block, to where a border cuts them. */
+export interface Cuts {
+  /** Which share of them. */
+  readonly share: number;
+  /** Tokens of a block, its landmark aside. */
+  readonly every: number;
 }
 
 /** A sequence of exactly `length` tokens, of a kind drawn from the mixture. */
@@ -94,6 +104,8 @@ interface Span {
   readonly tokens: Int32Array;
   readonly weights?: Float32Array;
   readonly nameless?: boolean;
+  /** Its tokens from where to where make an answer together: name and value. */
+  readonly core?: readonly [number, number];
 }
 
 function drawKind(mixture: Mixture, random: Random): SequenceKind {
@@ -144,7 +156,7 @@ function copiedSpan(source: SequenceSource, random: Random, length: number): Spa
 function pairsInText(
   source: SequenceSource,
   random: Random,
-  { length, topic }: SequenceOptions,
+  { length, topic, cuts }: SequenceOptions,
 ): Span[] {
   const most = 2 + Math.floor(length / 252);
   // One pair is drawn twice as often as any other number: it is what the pass key test asks for.
@@ -159,8 +171,9 @@ function pairsInText(
   const atEnd = random.chance(0.5);
   const placed = asked.flatMap(([statement, question]) => {
     const told = random.next() * 0.95;
+    const every = cuts && random.chance(cuts.share) ? cuts.every : undefined;
     return [
-      { span: statement, at: told },
+      { span: statement, at: told, every },
       { span: question, at: atEnd ? 1 : told + random.next() * (1 - told) },
     ];
   });
@@ -216,11 +229,15 @@ function encodeItem(pieces: readonly Piece[], pair: Pair, { encode }: SequenceSo
   const tokens = new Int32Array(length);
   const weights = new Float32Array(length);
   let at = 0;
-  for (const piece of encoded) {
+  let core: [number, number] = [0, 0];
+  for (const [i, piece] of encoded.entries()) {
     tokens.set(piece.tokens, at);
-    weights.fill(piece.weight, at, at += piece.tokens.length);
+    weights.fill(piece.weight, at, at + piece.tokens.length);
+    // Behind the gap come the words before the value, in whose second half the name is, and the value.
+    if (i === 2) core = [at - Math.ceil(encoded[1].tokens.length / 2), at + piece.tokens.length];
+    at += piece.tokens.length;
   }
-  return { tokens, weights, nameless: pair.nameless };
+  return { tokens, weights, nameless: pair.nameless, core };
 }
 
 function makeFiller(source: SequenceSource, random: Random, length: number): Int32Array {
@@ -238,20 +255,38 @@ function makeFiller(source: SequenceSource, random: Random, length: number): Int
   return tokens;
 }
 
-/** Cuts the filler where the items belong, at the next gap between words. */
+/**
+ * Cuts the filler where the items belong, at the next gap between words; or, where a border between
+ * blocks of `every` tokens is to fall into an item's core, at the next one that makes it.
+ */
 function interleave(
   filler: Int32Array,
-  placed: readonly { span: Span; at: number }[],
+  placed: readonly { span: Span; at: number; every?: number | undefined }[],
   { encode }: SequenceSource,
 ): Span[] {
   const gaps = new Set([" ", "\n"].flatMap((gap) => Array.from(encode(gap))));
   const spans: Span[] = [];
   let from = 0;
-  for (const { span, at } of placed) {
+  let items = 0; // tokens of those before
+  for (const { span, at, every } of placed) {
+    const isGap = (to: number): boolean =>
+      to === from || to === filler.length || gaps.has(filler[to]);
     let to = Math.max(from, Math.floor(at * filler.length));
-    while (to > from && to < filler.length && !gaps.has(filler[to])) to++;
+    while (!isGap(to)) to++;
+    if (every) {
+      const [first, end] = span.core ?? [0, 0];
+      const isCut = (to: number): boolean =>
+        Math.floor((items + to + end - 1) / every) > Math.floor((items + to + first) / every);
+      const most = Math.min(filler.length, to + every);
+      for (let next = to; next <= most; next++) {
+        if (!isGap(next) || !isCut(next)) continue;
+        to = next;
+        break;
+      }
+    }
     spans.push({ tokens: filler.subarray(from, to) }, span);
     from = to;
+    items += span.tokens.length;
   }
   spans.push({ tokens: filler.subarray(from) });
   return spans;
