@@ -104,9 +104,9 @@ function handlerFor(tokens: number): EdgeHandler {
   return createHandler({
     kernels,
     model,
-    memoryLayers: [3],
+    memoryLayers: [3, 4],
     maxTokens: 7,
-    budgetBytes: 97e6 + tokens * 520,
+    budgetBytes: 97e6 + tokens * 1040,
   });
 }
 

@@ -137,7 +137,7 @@ Deno.test("demo finds its key and points at it", async () => {
   equal(code, 0);
   match(out, /hidden {2}The pass key is 01421\. Remember it\./);
   match(out, /What is the pass key\? The pass key is 01421\. {2}\(right\)/);
-  match(out, /layer 3 head 0/);
+  match(out, /layer 4 head 0/);
   match(out, /▲ the pass key/);
   match(note, /^reading {2}4,0\d\d tokens in /m);
   for (const line of out.split("\n")) ok([...line].length <= 80, line);

@@ -16,7 +16,7 @@ import { ConfigError } from "../../src/model/config_error.ts";
 import { parameterShapes } from "../../src/model/parameters.ts";
 import { randomFrom } from "../random.ts";
 
-const TINY = "models/tiny";
+const TINY = "tests/golden_tiny/model";
 
 async function smallConfig(changes: Record<string, unknown> = {}): Promise<ModelConfig> {
   const json = JSON.parse(await Deno.readTextFile(`${TINY}/config.json`));

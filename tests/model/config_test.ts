@@ -6,7 +6,7 @@ import { ropeFrequencies } from "../../src/model/rope_scaling.ts";
 import { assertClose } from "../close.ts";
 import { checkMutations } from "./mutations.ts";
 
-const TINY = await Deno.readTextFile("models/tiny/config.json");
+const TINY = await Deno.readTextFile("tests/golden_tiny/model/config.json");
 
 type Changes = Record<string, unknown>;
 

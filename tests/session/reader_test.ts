@@ -7,7 +7,7 @@ const TEXT = Array.from({ length: 700 }, (_, i) => 32 + (i * 37 + (i >> 3)) % 90
 const TAIL = [84, 104, 101, 32, 108, 105, 103, 104, 116];
 
 Deno.test("reading without asking what comes next remembers the same", async () => {
-  using cairn = await open("models/tiny", { device: "cpu", threads: 1 });
+  using cairn = await open("tests/golden_tiny/model", { device: "cpu", threads: 1 });
   using asked = cairn.session();
   await asked.logits(TEXT);
   using read = cairn.session();
@@ -16,7 +16,7 @@ Deno.test("reading without asking what comes next remembers the same", async () 
 });
 
 Deno.test("reading leaves the last layer's output out, but for the end", async () => {
-  using cairn = await open("models/tiny", { device: "cpu", threads: 1 });
+  using cairn = await open("tests/golden_tiny/model", { device: "cpu", threads: 1 });
   const attended = async (read: () => Promise<unknown>): Promise<number> => {
     const { memoryAttention } = cairn.device;
     let rows = 0;
