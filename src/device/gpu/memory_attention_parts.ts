@@ -5,6 +5,7 @@ import { poolSegments } from "./block_pool.ts";
 import type { GpuBlocks } from "./blocks.ts";
 import { GpuTensor } from "./gpu_tensor.ts";
 import { float, type GpuHost, spread } from "./host.ts";
+import { attendPooled, hasQuads, type PooledWay } from "./memory_attention_pooled.ts";
 
 const parts = { name: "memory_attention_parts", source: partsSource };
 const join = { name: "memory_attention_join", source: joinSource };
@@ -22,6 +23,8 @@ export interface Reading {
   readonly blocks: GpuBlocks;
   readonly chosen: Chosen | undefined;
   readonly scale: number;
+  /** How chosen blocks are read: false is the kernel for any width. */
+  readonly pooled: PooledWay | false | undefined;
   readonly sizes: Readonly<Record<"T" | "Z" | "S" | "H" | "G" | "D", number>>;
 }
 
@@ -74,7 +77,7 @@ function attendSome(host: GpuHost, reading: Reading, top: Tensor | undefined, so
 /** Parts of some queries: the chosen blocks in one segment of the pool, and the section's blocks. */
 function runParts(
   host: GpuHost,
-  { queries, q, k, v, blocks, chosen, scale, sizes: { T, Z, S, H, G, D } }: Reading,
+  { queries, q, k, v, blocks, chosen, scale, pooled, sizes: { T, Z, S, H, G, D } }: Reading,
   made: Tensor,
   { first, tokens, count, all }: Some,
   { segment, start, here }: { segment: Tensor; start: number; here: number },
@@ -82,24 +85,20 @@ function runParts(
   const isShared = chosen?.entries.shape[0] === 1;
   const some = (x: Tensor): Tensor => rows(host, x, first, tokens);
   const listed = (x: Tensor | undefined): Tensor => x ? isShared ? x : some(x) : k;
+  const [asked, entries, slots] = [some(queries), listed(chosen?.entries), listed(chosen?.slots)];
+  const run = { queries: asked, entries, slots, segment, start, made, parts: all, scale };
+  const apart = count > 0 && pooled !== false && hasQuads(host, run) ? count : 0;
+  if (apart > 0) attendPooled(host, run, pooled || undefined);
+  if (here === apart) return;
   host.run(parts, {
-    tensors: [
-      some(queries),
-      some(q),
-      k,
-      v,
-      listed(chosen?.entries),
-      listed(chosen?.slots),
-      segment,
-      made,
-    ],
+    tensors: [asked, some(q), k, v, entries, slots, segment, made],
     params: [
-      ...[tokens, Z, H, G, S - T + first, count, Number(isShared), all, here],
+      ...[tokens, Z, H, G, S - T + first, count, Number(isShared), all, apart, here - apart],
       ...[chosen?.pool.shape[2] ?? 0, blocks.regular, start, segment.shape[0]],
       float(scale),
     ],
     constants: { D, HALF: Number(segment.dtype === "f16") },
-    groups: spread(host, tokens * H * here),
+    groups: spread(host, tokens * H * (here - apart)),
   });
 }
 
