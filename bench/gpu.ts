@@ -24,6 +24,7 @@ import { benchMatmul } from "./gpu/matmul.ts";
 import { benchCopy, benchDecode, benchScan } from "./gpu/memory.ts";
 import { benchReading } from "./gpu/reading.ts";
 import { benchTraining } from "./gpu/training.ts";
+import { benchWays } from "./gpu/ways.ts";
 
 const PARTS: Readonly<Record<string, (bench: Bench) => Promise<void>>> = {
   check,
@@ -37,6 +38,7 @@ const PARTS: Readonly<Record<string, (bench: Bench) => Promise<void>>> = {
   scan: benchScan,
   training: benchTraining,
   reading: benchReading,
+  ways: benchWays,
 };
 /** Kernels that a row of the table names. */
 const SHOWN = 6;

@@ -46,9 +46,10 @@ fn add_queries(
   var next0 = query_quad(side, query_row(b, t + y, h), x);
   var next1 = query_quad(side, query_row(b, t + y + 8, h), x);
   for (var step = 0u; step < TILE / STEP; step++) {
-    workgroupBarrier();
-    step_rows[y][lane % 16] = next0;
-    step_rows[y + 8][lane % 16] = next1;
+    let turn = step % BUFFERS * STEP;
+    if (BUFFERS == 1 || step == 0) { workgroupBarrier(); }
+    step_rows[turn + y][lane % 16] = next0;
+    step_rows[turn + y + 8][lane % 16] = next1;
     workgroupBarrier();
     if (step + 1 < TILE / STEP) {
       next0 = query_quad(side, query_row(b, t + (step + 1) * STEP + y, h), x);
@@ -142,9 +143,10 @@ fn landmark_attention_backward_keys(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let at = place_of(lane);
-  let first = group.x * TILE;
-  let g = group.y % params.G;
-  let quad = group.y / params.G * 16;
+  let unit = unit_of(group.xy);
+  let first = unit.tile * TILE;
+  let g = unit.head % params.G;
+  let quad = unit.head / params.G * 16;
   let b = params.b_first + group.z;
   let key0 = key_row(b, first + lane / SLICE, g);
   let key1 = key_row(b, first + 32 + lane / SLICE, g);

@@ -35,9 +35,10 @@ fn add_keys(sum: Tile, b: u32, key: u32, g: u32, quad: u32, lane: u32, at: Place
   var next0 = key_quad(0, key_row(b, key + y, g), x);
   var next1 = key_quad(0, key_row(b, key + y + 8, g), x);
   for (var step = 0u; step < TILE / STEP; step++) {
-    workgroupBarrier();
-    step_rows[y][lane % 16] = next0;
-    step_rows[y + 8][lane % 16] = next1;
+    let turn = step % BUFFERS * STEP;
+    if (BUFFERS == 1 || step == 0) { workgroupBarrier(); }
+    step_rows[turn + y][lane % 16] = next0;
+    step_rows[turn + y + 8][lane % 16] = next1;
     workgroupBarrier();
     if (step + 1 < TILE / STEP) {
       next0 = key_quad(0, key_row(b, key + (step + 1) * STEP + y, g), x);
@@ -128,9 +129,10 @@ fn landmark_attention_backward_queries(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let at = place_of(lane);
-  let first = (groups.x - 1 - group.x) * TILE;
-  let h = group.y % params.H;
-  let part = group.y / params.H;
+  let unit = unit_of(group.xy);
+  let first = (unit_of(groups.xy).tile - 1 - unit.tile) * TILE;
+  let h = unit.head % params.H;
+  let part = unit.head / params.H;
   let quad = part * select(16u, 32u, WIDE > 0);
   let g = h / (params.H / params.G);
   let b = params.b_first + group.z;

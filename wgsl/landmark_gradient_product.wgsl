@@ -1,7 +1,7 @@
 // Products of 64 queries and 64 keys, by 128 lanes. Lane (x, y), x < 16 and y < 8, has the keys
 // 4x … 4x + 3 and the queries 4y … 4y + 3 and 32 + 4y … 32 + 4y + 3: eight rows of four numbers.
 // What a lane does is spelled out, so that all of it stays in registers; if SPELLED is 0 it is done
-// in loops, which are slower and take less time to compile.
+// in loops, which are slower and take less time to compile, and if it is 2 there are fewer loops.
 
 const TILE = 64u;
 /// Quads of the inner axis that are in workgroup memory at a time; one more keeps banks apart.
@@ -47,12 +47,13 @@ fn place_of(lane: u32) -> Place {
   return Place((lane & 7) | ((lane >> 2) & 8), ((lane >> 3) & 3) | ((lane >> 4) & 4));
 }
 
-var<workgroup> query_slice: array<array<vec4f, SLICE + 1>, TILE>;
-var<workgroup> key_slice: array<array<vec4f, SLICE + 1>, TILE>;
+/// Slices and steps come in turns where there are two BUFFERS, and one barrier each will do.
+var<workgroup> query_slice: array<array<vec4f, SLICE + 1>, BUFFERS * TILE>;
+var<workgroup> key_slice: array<array<vec4f, SLICE + 1>, BUFFERS * TILE>;
 /// One side of an outer product: [row / 16][row % 16][column / 4].
 var<workgroup> weights_tile: array<array<array<vec4f, TILE / 4 + 1>, STEP>, TILE / STEP>;
 /// The other one: 16 rows of 64 numbers.
-var<workgroup> step_rows: array<array<vec4f, 16>, STEP>;
+var<workgroup> step_rows: array<array<vec4f, 16>, BUFFERS * STEP>;
 
 /// The rows that a lane brings in: its queries and its keys lane / 4 and 32 + lane / 4.
 struct Rows {
@@ -94,9 +95,9 @@ fn add_dots(a: vec4f, b: mat4x4f, c: vec4f) -> vec4f {
 }
 
 /// Adds the products of quad i of a slice.
-fn add_quad(sum: Tile, i: u32, at: Place) -> Tile {
-  let x = at.x;
-  let y = at.y;
+fn add_quad(sum: Tile, turn: u32, i: u32, at: Place) -> Tile {
+  let x = turn * TILE + at.x;
+  let y = turn * TILE + at.y;
   let keys = mat4x4f(
     key_slice[x][i],
     key_slice[x + 16][i],
@@ -128,31 +129,33 @@ fn products(side: u32, rows: Rows, lane: u32, at: Place) -> Tile {
   var sum = Tile();
   var next = fetch(side, rows, quad);
   for (var slice = 0u; slice < SLICES; slice++) {
-    workgroupBarrier();
-    query_slice[query_slot][quad] = next.query0;
-    query_slice[query_slot + 32][quad] = next.query1;
-    key_slice[key_slot][quad] = next.key0;
-    key_slice[key_slot + 8][quad] = next.key1;
+    let turn = slice % BUFFERS;
+    if (BUFFERS == 1 || slice == 0) { workgroupBarrier(); }
+    query_slice[turn * TILE + query_slot][quad] = next.query0;
+    query_slice[turn * TILE + query_slot + 32][quad] = next.query1;
+    key_slice[turn * TILE + key_slot][quad] = next.key0;
+    key_slice[turn * TILE + key_slot + 8][quad] = next.key1;
     workgroupBarrier();
     // What comes next is under way while this is worked on.
     if (slice + 1 < SLICES) { next = fetch(side, rows, (slice + 1) * SLICE + quad); }
     if (SPELLED == 0) {
-      for (var i = 0u; i < SLICE; i++) { sum = add_quad(sum, i, at); }
+      for (var i = 0u; i < SLICE; i++) { sum = add_quad(sum, turn, i, at); }
     } else {
-      sum = add_quad(sum, 0, at);
-      sum = add_quad(sum, 1, at);
-      sum = add_quad(sum, 2, at);
-      sum = add_quad(sum, 3, at);
+      sum = add_quad(sum, turn, 0, at);
+      sum = add_quad(sum, turn, 1, at);
+      sum = add_quad(sum, turn, 2, at);
+      sum = add_quad(sum, turn, 3, at);
     }
   }
   return sum;
 }
 
-/// Adds the outer product of row i of a step.
+/// Adds the outer product of row i of a step. Indices are masked where they are not constants, so
+/// that the compiler sees by itself that they are within bounds.
 fn add_row(sum: Tile, step: u32, i: u32, at: Place) -> Tile {
-  let row = step_rows[i][at.x];
-  let a = weights_tile[step][i][at.y];
-  let b = weights_tile[step][i][at.y + 8];
+  let row = step_rows[step % BUFFERS * STEP + i % STEP][at.x];
+  let a = weights_tile[step % (TILE / STEP)][i % STEP][at.y];
+  let b = weights_tile[step % (TILE / STEP)][i % STEP][at.y + 8];
   let low = mat4x4f(
     fma(vec4f(a.x), row, sum.low[0]),
     fma(vec4f(a.y), row, sum.low[1]),
@@ -168,6 +171,13 @@ fn add_row(sum: Tile, step: u32, i: u32, at: Place) -> Tile {
   return Tile(low, high);
 }
 
+fn add_four_rows(sum: Tile, step: u32, i: u32, at: Place) -> Tile {
+  var next = add_row(sum, step, i, at);
+  next = add_row(next, step, i + 1, at);
+  next = add_row(next, step, i + 2, at);
+  return add_row(next, step, i + 3, at);
+}
+
 /// sum [64, 64] += weights_tileᵀ [64, 16] · step_rows [16, 64], of one step.
 fn add_step(sum: Tile, step: u32, at: Place) -> Tile {
   var next = sum;
@@ -175,11 +185,12 @@ fn add_step(sum: Tile, step: u32, at: Place) -> Tile {
     for (var i = 0u; i < STEP; i++) { next = add_row(next, step, i, at); }
     return next;
   }
-  for (var i = 0u; i < STEP; i += 4) {
-    next = add_row(next, step, i, at);
-    next = add_row(next, step, i + 1, at);
-    next = add_row(next, step, i + 2, at);
-    next = add_row(next, step, i + 3, at);
+  if (SPELLED == 1) {
+    for (var i = 0u; i < STEP; i += 4) { next = add_four_rows(next, step, i, at); }
+    return next;
   }
-  return next;
+  next = add_four_rows(next, step, 0, at);
+  next = add_four_rows(next, step, 4, at);
+  next = add_four_rows(next, step, 8, at);
+  return add_four_rows(next, step, 12, at);
 }

@@ -15,10 +15,12 @@ import { checkIndices } from "./host_check.ts";
 import {
   backSlice,
   GRADIENT_BYTES,
+  type GradientWay,
   type Job,
   type Keys,
   slicesOf,
   sumLists,
+  WAY,
 } from "./landmark_gradient.ts";
 
 const INPUTS = { q: "f32 B T H D", k: "f32 B S G D", v: "f32 B S G D" } as const;
@@ -35,7 +37,7 @@ export function landmarkAttentionBackward(
   top: Tensor,
   dOut: Tensor,
   gradients: LandmarkAttentionGradients,
-  { scale, foreign }: LandmarkAttentionOptions = {},
+  { scale, foreign, way = WAY }: LandmarkAttentionOptions & { way?: GradientWay } = {},
 ): void {
   const operation = "landmarkAttentionBackward";
   const { q: dQ, k: dK, v: dV } = gradients;
@@ -48,7 +50,7 @@ export function landmarkAttentionBackward(
   const plan = checkBlocks(operation, host, blocks, shape);
   const pool = checkForeign(host, operation, foreign, gradients.foreign, shape);
   const job: Job = {
-    ...{ shape, plan, q, out, top, dOut, dQ },
+    ...{ shape, plan, q, out, top, dOut, dQ, way },
     scale: scale ?? 1 / Math.sqrt(shape.D),
   };
   const own = { k, v, dK, dV };

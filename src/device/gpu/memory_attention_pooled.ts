@@ -16,8 +16,8 @@ export interface PooledWay {
   readonly threads: 64 | 128 | 256;
   /** Fours of keys that a thread asks for at once. */
   readonly depth: 1 | 2;
-  /** How lanes of a row add. @default {"subgroups" where there are any} */
-  readonly by?: keyof typeof KERNELS;
+  /** How lanes of a row add; by "shared" where a subgroup has no room for a row. */
+  readonly by: keyof typeof KERNELS;
 }
 
 /** What is read, its shapes checked: of some tokens, the chosen blocks in one segment of a pool. */
@@ -34,7 +34,8 @@ export interface PooledRun {
   readonly scale: number;
 }
 
-const WAY: PooledWay = { threads: 128, depth: 1 };
+/** What is taken where nothing else is asked for. */
+const WAY: PooledWay = { threads: 128, depth: 1, by: "subgroups" };
 
 /** Whether {@linkcode attendPooled} can do it: rows of whole quads of words. */
 export function hasQuads(host: GpuHost, { queries, segment }: PooledRun): boolean {
@@ -56,7 +57,7 @@ export function attendPooled(host: GpuHost, run: PooledRun, way: PooledWay = WAY
   const [sets, , chosen] = entries.shape;
   const [count, , M] = segment.shape;
   const LANES = 2 ** Math.ceil(Math.log2(D / numbersOf(segment)));
-  const by = way.by ?? ((host.features.subgroups?.min ?? 0) >= LANES ? "subgroups" : "shared");
+  const by = (host.features.subgroups?.min ?? 0) >= LANES ? way.by : "shared";
   const enable = by === "subgroups" ? host.features.subgroups?.enable : undefined;
   host.run(KERNELS[by], {
     tensors: [queries, entries, slots, segment, made],

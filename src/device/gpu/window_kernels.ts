@@ -65,7 +65,8 @@ export function runWindow(
     tensors: [...inputs, ...tensors],
     params: [...sizes, ...params],
     constants: {
-      ...{ D, SPELLED: Number(!host.features.rolled), RELATIVE: relative ? 1 : 0 },
+      ...{ D, SPELLED: Number(!host.features.rolled), BUFFERS: 1 },
+      RELATIVE: relative ? 1 : 0,
       ...constants,
     },
     groups,
