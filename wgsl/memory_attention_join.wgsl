@@ -4,7 +4,8 @@
 // the section, and top [T, H] its gate. With SIGHTS i32 [S, 4] (see GpuBlocks) a query that is
 // padding has no parts.
 //
-// One workgroup for each token and head, spread: 4 rows of 64 lanes.
+// One workgroup for each token and head, spread: 16 rows of 16 lanes, which have four numbers each. A
+// row takes every 16th part, and asks for four of them at once.
 
 struct Params {
   parts_at: u32,
@@ -17,10 +18,10 @@ struct Params {
   first_key: u32, // S - T
 }
 
-const LANES = 64u;
-const ROWS = 4u;
+const LANES = 16u;
+const ROWS = 16u;
 const THREADS = LANES * ROWS;
-const EACH = (D + LANES - 1) / LANES; // numbers of a lane
+const COLUMNS = 4 * LANES; // of D at a time
 const LEAST = -3.0e38;
 // Gates from here on stand for nothing seen.
 const NOTHING = -2.0e38;
@@ -33,7 +34,18 @@ const NOTHING = -2.0e38;
 
 var<workgroup> gates: array<f32, THREADS>; // the largest ones
 var<workgroup> wholes: array<f32, ROWS>;
-var<workgroup> sums: array<f32, THREADS * EACH>;
+var<workgroup> sums: array<vec4f, THREADS>;
+
+// Numbers d … d + 3 of a mean; what is behind D is not used.
+fn four(at: u32, d: u32) -> vec4f {
+  let last = D - 1;
+  return vec4f(
+    parts[at + min(d, last)],
+    parts[at + min(d + 1, last)],
+    parts[at + min(d + 2, last)],
+    parts[at + min(d + 3, last)],
+  );
+}
 
 @compute @workgroup_size(THREADS)
 fn memory_attention_join(
@@ -73,44 +85,52 @@ fn memory_attention_join(
   workgroupBarrier();
   largest = gates[0];
 
-  // A row takes every fourth part; the first one the section too.
-  var whole = 0.0;
-  var mean: array<f32, EACH>;
-  if (SECTION == 1 && row == 0) {
-    let gate = top[params.top_at + row_th];
-    whole = select(0.0, exp(gate - largest), gate > NOTHING);
-    for (var e = 0u; e < EACH; e++) {
-      let d = lane + e * LANES;
-      if (d < D) {
-        mean[e] = whole * out[out_at + d];
-      }
+  for (var d0 = 0u; d0 < D; d0 += COLUMNS) {
+    let d = d0 + 4 * lane;
+    var whole = 0.0;
+    var mean = vec4f();
+    for (var i = row; i < count; i += 4 * ROWS) {
+      let place = vec4u(i, i + ROWS, i + 2 * ROWS, i + 3 * ROWS);
+      let is_part = place < vec4u(count);
+      // A part behind the last one is the last one again, without a weight.
+      let at = min(place, vec4u(count - 1));
+      let x = four(means_at + at.x * D, d);
+      let y = four(means_at + at.y * D, d);
+      let z = four(means_at + at.z * D, d);
+      let w = four(means_at + at.w * D, d);
+      let gate = vec4f(
+        parts[gates_at + at.x],
+        parts[gates_at + at.y],
+        parts[gates_at + at.z],
+        parts[gates_at + at.w],
+      );
+      let weight = select(vec4f(), exp(gate - largest), is_part & (gate > vec4f(NOTHING)));
+      whole += weight.x + weight.y + weight.z + weight.w;
+      mean += weight.x * x + weight.y * y + weight.z * z + weight.w * w;
     }
-  }
-  for (var i = row; i < count; i += ROWS) {
-    let gate = parts[gates_at + i];
-    let weight = select(0.0, exp(gate - largest), gate > NOTHING);
-    whole += weight;
-    for (var e = 0u; e < EACH; e++) {
-      let d = lane + e * LANES;
-      if (d < D) {
-        mean[e] += weight * parts[means_at + i * D + d];
-      }
+    workgroupBarrier();
+    sums[thread] = mean;
+    if (lane == 0) {
+      wholes[row] = whole;
     }
-  }
-  for (var e = 0u; e < EACH; e++) {
-    sums[(row * EACH + e) * LANES + lane] = mean[e];
-  }
-  if (lane == 0) {
-    wholes[row] = whole;
-  }
-  workgroupBarrier();
+    workgroupBarrier();
 
-  whole = wholes[0] + wholes[1] + wholes[2] + wholes[3];
-  for (var d = thread; d < D; d += THREADS) {
-    var sum = 0.0;
-    for (var r = 0u; r < ROWS; r++) {
-      sum += sums[r * EACH * LANES + d];
+    if (thread < COLUMNS && d0 + thread < D) {
+      var gated = 0.0;
+      var sum = 0.0;
+      // The section is one part more.
+      if (SECTION == 1) {
+        let gate = top[params.top_at + row_th];
+        if (gate > NOTHING) {
+          gated = exp(gate - largest);
+          sum = gated * out[out_at + d0 + thread];
+        }
+      }
+      for (var r = 0u; r < ROWS; r++) {
+        gated += wholes[r];
+        sum += sums[r * LANES + thread / 4][thread % 4];
+      }
+      out[out_at + d0 + thread] = select(0.0, sum / gated, gated > 0);
     }
-    out[out_at + d] = select(0.0, sum / whole, whole > 0);
   }
 }
