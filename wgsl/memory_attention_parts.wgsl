@@ -29,7 +29,6 @@ struct Params {
   chosen: u32, // k
   is_shared: u32, // 1: one choice for all tokens
   parts: u32, // I
-  first_part: u32, // that this run makes
   run_parts: u32, // how many of them this run makes
   block_size: u32, // M
   section_block: u32, // M'
@@ -121,7 +120,7 @@ fn memory_attention_parts(
   if (run >= params.tokens * params.heads * params.run_parts) {
     return;
   }
-  let part = params.first_part + run % params.run_parts;
+  let part = run % params.run_parts;
   let row_th = run / params.run_parts;
   let h = row_th % params.heads;
   let t = row_th / params.heads;

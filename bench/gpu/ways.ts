@@ -6,13 +6,13 @@
 import type { Device, Tensor } from "../../src/device/device.ts";
 import type { GpuDevice } from "../../src/device/gpu/gpu_device.ts";
 import type { GradientWay } from "../../src/device/gpu/landmark_gradient.ts";
-import type { PooledWay } from "../../src/device/gpu/memory_attention_pooled.ts";
+import type { PartsWay } from "../../src/device/gpu/memory_attention_parts.ts";
 import { attentionName, attentionOf, type AttentionShape } from "./attention.ts";
 import { type Bench, gpuTime, offBy } from "./bench.ts";
 import { bytesOf, decodeName, decodeOf, type DecodeShape, decodeShapes } from "./memory.ts";
 
 /** false: the kernel for any width. */
-const POOLED: Readonly<Record<string, PooledWay | false>> = {
+const PARTS: Readonly<Record<string, PartsWay | false>> = {
   "any width": false,
   "64 shared": { threads: 64, depth: 1, by: "shared" },
   "128 shared": { threads: 128, depth: 1, by: "shared" },
@@ -55,21 +55,21 @@ const BOUND = 1e-4;
 
 export async function benchWays(bench: Bench): Promise<void> {
   using device = await bench.open(true);
-  for (const shape of decodeShapes(bench.small)) await benchPooled(device, bench, shape);
+  for (const shape of decodeShapes(bench.small)) await benchParts(device, bench, shape);
   for (const [shape, ways] of bench.small ? SMALL : SHAPES) {
     await benchGradient(device, bench, shape, ways);
   }
 }
 
-async function benchPooled(device: GpuDevice, bench: Bench, shape: DecodeShape): Promise<void> {
+async function benchParts(device: GpuDevice, bench: Bench, shape: DecodeShape): Promise<void> {
   using stack = new DisposableStack();
   const { out, run } = decodeOf(device, shape, stack);
   const scale = 1 / Math.sqrt(shape.D);
   let expected: Float32Array[] | undefined;
-  for (const [way, pooled] of Object.entries(POOLED)) {
-    const name = `${decodeName(shape)}: ${way}`;
+  for (const [key, way] of Object.entries(PARTS)) {
+    const name = `${decodeName(shape)}: ${key}`;
     if (!bench.wanted(name)) continue;
-    const options = { scale, pooled };
+    const options = { scale, way };
     run(options);
     const results = await all(device, [out]);
     expected ??= results;

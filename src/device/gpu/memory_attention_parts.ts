@@ -1,17 +1,40 @@
 import joinSource from "../../../wgsl/memory_attention_join.wgsl" with { type: "text" };
 import partsSource from "../../../wgsl/memory_attention_parts.wgsl" with { type: "text" };
+import quads from "../../../wgsl/memory_attention_quads.wgsl" with { type: "text" };
+import quadsShared from "../../../wgsl/memory_attention_quads_shared.wgsl" with { type: "text" };
+import quadsSubgroups from "../../../wgsl/memory_attention_quads_subgroups.wgsl" with {
+  type: "text",
+};
 import type { Chosen, Tensor } from "../device.ts";
 import { poolSegments } from "./block_pool.ts";
 import type { GpuBlocks } from "./blocks.ts";
 import { GpuTensor } from "./gpu_tensor.ts";
 import { float, type GpuHost, spread } from "./host.ts";
-import { attendPooled, hasQuads, type PooledWay } from "./memory_attention_pooled.ts";
+import type { Constants, Kernel } from "./kernel.ts";
 
+/** For any width, and for whole quads of words. */
 const parts = { name: "memory_attention_parts", source: partsSource };
+const QUADS = {
+  shared: { name: "memory_attention_quads", source: quads + quadsShared },
+  subgroups: { name: "memory_attention_quads", source: quads + quadsSubgroups },
+};
 const join = { name: "memory_attention_join", source: joinSource };
 
 /** Numbers that parts may take before tokens are read in several goes. */
 const ROOM = 2 ** 24;
+
+/** How the kernel for quads is written. */
+export interface PartsWay {
+  /** Threads of a workgroup. */
+  readonly threads: 64 | 128 | 256;
+  /** Fours of keys that a thread asks for at once. */
+  readonly depth: 1 | 2;
+  /** How lanes of a row add; by "shared" where a subgroup has no room for a row. */
+  readonly by: keyof typeof QUADS;
+}
+
+/** What is taken where nothing else is asked for. */
+const WAY: PartsWay = { threads: 128, depth: 1, by: "subgroups" };
 
 /** What a call is about, its shapes checked. */
 export interface Reading {
@@ -23,8 +46,8 @@ export interface Reading {
   readonly blocks: GpuBlocks;
   readonly chosen: Chosen | undefined;
   readonly scale: number;
-  /** How chosen blocks are read: false is the kernel for any width. */
-  readonly pooled: PooledWay | false | undefined;
+  /** How parts are made: false is the kernel for any width. */
+  readonly way: PartsWay | false | undefined;
   readonly sizes: Readonly<Record<"T" | "Z" | "S" | "H" | "G" | "D", number>>;
 }
 
@@ -77,7 +100,7 @@ function attendSome(host: GpuHost, reading: Reading, top: Tensor | undefined, so
 /** Parts of some queries: the chosen blocks in one segment of the pool, and the section's blocks. */
 function runParts(
   host: GpuHost,
-  { queries, q, k, v, blocks, chosen, scale, pooled, sizes: { T, Z, S, H, G, D } }: Reading,
+  { queries, q, k, v, blocks, chosen, scale, way = WAY, sizes: { T, Z, S, H, G, D } }: Reading,
   made: Tensor,
   { first, tokens, count, all }: Some,
   { segment, start, here }: { segment: Tensor; start: number; here: number },
@@ -85,21 +108,39 @@ function runParts(
   const isShared = chosen?.entries.shape[0] === 1;
   const some = (x: Tensor): Tensor => rows(host, x, first, tokens);
   const listed = (x: Tensor | undefined): Tensor => x ? isShared ? x : some(x) : k;
-  const [asked, entries, slots] = [some(queries), listed(chosen?.entries), listed(chosen?.slots)];
-  const run = { queries: asked, entries, slots, segment, start, made, parts: all, scale };
-  const apart = count > 0 && pooled !== false && hasQuads(host, run) ? count : 0;
-  if (apart > 0) attendPooled(host, run, pooled || undefined);
-  if (here === apart) return;
-  host.run(parts, {
-    tensors: [asked, some(q), k, v, entries, slots, segment, made],
+  const fours = [some(queries), some(q), k, v];
+  const numbers = segment.dtype === "f16" ? 8 : 4;
+  const isWhole = D % numbers === 0 && host.offset(segment) % numbers === 0 &&
+    fours.every((tensor) => host.offset(tensor) % 4 === 0);
+  const fitting = way && isWhole && D <= 4 * way.threads ? way : undefined;
+  const { kernel, constants } = kernelOf(host, D, numbers, fitting);
+  host.run(kernel, {
+    tensors: [...fours, listed(chosen?.entries), listed(chosen?.slots), segment, made],
     params: [
-      ...[tokens, Z, H, G, S - T + first, count, Number(isShared), all, apart, here - apart],
+      ...[tokens, Z, H, G, S - T + first, count, Number(isShared), all, here],
       ...[chosen?.pool.shape[2] ?? 0, blocks.regular, start, segment.shape[0]],
       float(scale),
     ],
-    constants: { D, HALF: Number(segment.dtype === "f16") },
-    groups: spread(host, tokens * H * (here - apart)),
+    constants: { ...constants, D, HALF: Number(segment.dtype === "f16") },
+    groups: spread(host, tokens * H * here),
   });
+}
+
+/** For rows of whole quads, which hold so many numbers each, or without a way for any. */
+function kernelOf(
+  { features: { subgroups } }: GpuHost,
+  D: number,
+  numbers: number,
+  way: PartsWay | undefined,
+): { kernel: Kernel; constants: Constants } {
+  if (!way) return { kernel: parts, constants: {} };
+  const LANES = 2 ** Math.ceil(Math.log2(D / numbers));
+  const by = (subgroups?.min ?? 0) >= LANES ? way.by : "shared";
+  const enable = by === "subgroups" ? subgroups?.enable : undefined;
+  return {
+    kernel: QUADS[by],
+    constants: { ...(enable && { enable }), LANES, THREADS: way.threads, DEPTH: way.depth },
+  };
 }
 
 /** Rows of the first axis, from row `at` on. */
