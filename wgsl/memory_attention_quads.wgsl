@@ -53,13 +53,21 @@ var<workgroup> means: array<vec4f, THREADS * FOURS>;
 var<workgroup> levels: array<vec2f, ROWS>; // the largest score of a row, and its sum of weights
 var<workgroup> gate: f32;
 
-// Where a lane's quads of a block begin, and how far apart they are.
+// A block: where its rows begin, and how far apart they are, in quads. The same for all threads, so
+// that barriers may stand in loops over it.
 struct Block {
   keys_at: u32,
   values_at: u32,
   stride: u32,
   regular: u32, // tokens the query sees
   total: u32, // with the landmark behind them, if it has one
+}
+
+// A thread: its row, and its quad of each key, counted in quads of the tensor.
+struct Place {
+  thread: u32,
+  row: u32,
+  quad: u32,
 }
 
 // The numbers of a quad of words; of f32 the second four are none.
@@ -104,9 +112,9 @@ fn unpacked(words: Words) -> Four {
   return Four(numbers(words.a), numbers(words.b), numbers(words.c), numbers(words.d));
 }
 
-// The lane's rows of four keys, of which those behind the end are the last one again.
-fn rows_of(at: u32, block: Block, key: vec4u) -> vec4u {
-  return at + min(key, vec4u(block.total - 1)) * block.stride;
+// Quads of four keys, of which those behind the end are the last one again.
+fn quads_of(at: u32, block: Block, key: vec4u, place: Place) -> vec4u {
+  return at + place.quad + min(key, vec4u(block.total - 1)) * block.stride;
 }
 
 fn pool_words(at: vec4u) -> Words {
@@ -176,52 +184,52 @@ fn attended(state: State, scores: vec4f, is_regular: vec4<bool>, values: Four) -
   return State(largest, state.whole * shrink + dot(weight, vec4f(1)), mean);
 }
 
-fn attend_pool(block: Block, query: Numbers, row: u32, thread: u32) -> State {
+fn attend_pool(block: Block, query: Numbers, place: Place) -> State {
   var state = State(LEAST, 0, Numbers());
   for (var first = 0u; first < block.total; first += 4 * DEPTH * ROWS) {
-    let key = first + row + vec4u(0, 1, 2, 3) * ROWS;
-    let keys = pool_words(rows_of(block.keys_at, block, key));
+    let key = first + place.row + vec4u(0, 1, 2, 3) * ROWS;
+    let keys = pool_words(quads_of(block.keys_at, block, key, place));
     if (DEPTH == 2) {
       let far = key + 4 * ROWS;
-      let far_keys = pool_words(rows_of(block.keys_at, block, far));
-      let values = pool_words(rows_of(block.values_at, block, key));
-      let far_values = pool_words(rows_of(block.values_at, block, far));
-      let scores = scores_of(query, unpacked(keys), block, key, thread);
-      let far_scores = scores_of(query, unpacked(far_keys), block, far, thread);
+      let far_keys = pool_words(quads_of(block.keys_at, block, far, place));
+      let values = pool_words(quads_of(block.values_at, block, key, place));
+      let far_values = pool_words(quads_of(block.values_at, block, far, place));
+      let scores = scores_of(query, unpacked(keys), block, key, place.thread);
+      let far_scores = scores_of(query, unpacked(far_keys), block, far, place.thread);
       state = attended(state, scores, key < vec4u(block.regular), unpacked(values));
       state = attended(state, far_scores, far < vec4u(block.regular), unpacked(far_values));
     } else {
-      let values = pool_words(rows_of(block.values_at, block, key));
-      let scores = scores_of(query, unpacked(keys), block, key, thread);
+      let values = pool_words(quads_of(block.values_at, block, key, place));
+      let scores = scores_of(query, unpacked(keys), block, key, place.thread);
       state = attended(state, scores, key < vec4u(block.regular), unpacked(values));
     }
   }
   return state;
 }
 
-fn attend_section(block: Block, query: Numbers, row: u32, thread: u32) -> State {
+fn attend_section(block: Block, query: Numbers, place: Place) -> State {
   var state = State(LEAST, 0, Numbers());
   for (var first = 0u; first < block.total; first += 4 * ROWS) {
-    let key = first + row + vec4u(0, 1, 2, 3) * ROWS;
-    let keys = section_keys(rows_of(block.keys_at, block, key));
-    let values = section_values(rows_of(block.values_at, block, key));
-    let scores = scores_of(query, keys, block, key, thread);
+    let key = first + place.row + vec4u(0, 1, 2, 3) * ROWS;
+    let keys = section_keys(quads_of(block.keys_at, block, key, place));
+    let values = section_values(quads_of(block.values_at, block, key, place));
+    let scores = scores_of(query, keys, block, key, place.thread);
     state = attended(state, scores, key < vec4u(block.regular), values);
   }
   return state;
 }
 
-fn pool_block(entry: u32, quad: u32) -> Block {
+fn pool_block(entry: u32) -> Block {
   let M = params.block_size;
-  let at = params.pool_at / (4 * FOURS) + entry * 2 * M * QUADS + quad;
+  let at = params.pool_at / (4 * FOURS) + entry * 2 * M * QUADS;
   return Block(at, at + M * QUADS, QUADS, M - 1, M);
 }
 
-fn section_block(b: u32, t: u32, g: u32, quad: u32) -> Block {
+fn section_block(b: u32, t: u32, g: u32) -> Block {
   let i = params.first_key + t;
   let M = params.section_block;
   let first = b * M;
-  let at = (first * params.kv_heads + g) * (D / 4) + quad * FOURS;
+  let at = (first * params.kv_heads + g) * (D / 4);
   let stride = params.kv_heads * (D / 4);
   let k_at = params.k_at / 4 + at;
   let v_at = params.v_at / 4 + at;
@@ -299,8 +307,9 @@ fn memory_attention_quads(
     let at = params.q_at / 4 + row_th * (D / 4) + quad * FOURS;
     let query = Numbers(select(vec4f(), q[at], is_within), select(vec4f(), q[at + HALF], is_within));
     let g = h / (params.heads / params.kv_heads);
-    let block = section_block(part - params.chosen, t, g, quad);
-    write_part(attend_section(block, query, row, thread), block, row_th, part, thread);
+    let block = section_block(part - params.chosen, t, g);
+    let place = Place(thread, row, quad * FOURS);
+    write_part(attend_section(block, query, place), block, row_th, part, thread);
     return;
   }
   let choice = select(row_th, h, params.is_shared == 1) * params.chosen + part;
@@ -315,6 +324,6 @@ fn memory_attention_quads(
     select(vec4f(), queries[at], is_within),
     select(vec4f(), queries[at + HALF], is_within),
   );
-  let block = pool_block(entry, quad);
-  write_part(attend_pool(block, query, row, thread), block, row_th, part, thread);
+  let block = pool_block(entry);
+  write_part(attend_pool(block, query, Place(thread, row, quad)), block, row_th, part, thread);
 }
