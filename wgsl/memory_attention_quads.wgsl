@@ -7,7 +7,7 @@
 //
 // One workgroup for each part, spread: rows of LANES threads, which have a quad of words each. A row
 // takes 4 · DEPTH keys at a time, and keeps a softmax of its own over all it has seen; at the end the
-// rows are put together. The text behind says how lanes of a row add.
+// rows are put together. The texts behind say how quads are loaded, and how lanes of a row add.
 
 struct Params {
   queries_at: u32,
@@ -70,73 +70,11 @@ struct Place {
   quad: u32,
 }
 
-// The numbers of a quad of words; of f32 the second four are none.
-struct Numbers {
-  low: vec4f,
-  high: vec4f,
-}
-
-// Of four keys, the quads.
-struct Words {
-  a: vec4u,
-  b: vec4u,
-  c: vec4u,
-  d: vec4u,
-}
-
-struct Four {
-  a: Numbers,
-  b: Numbers,
-  c: Numbers,
-  d: Numbers,
-}
-
 // What a row has seen.
 struct State {
   largest: f32,
   whole: f32,
   mean: Numbers,
-}
-
-fn numbers(words: vec4u) -> Numbers {
-  if (HALF == 0) {
-    return Numbers(bitcast<vec4f>(words), vec4f());
-  }
-  return Numbers(
-    vec4f(unpack2x16float(words.x), unpack2x16float(words.y)),
-    vec4f(unpack2x16float(words.z), unpack2x16float(words.w)),
-  );
-}
-
-fn unpacked(words: Words) -> Four {
-  return Four(numbers(words.a), numbers(words.b), numbers(words.c), numbers(words.d));
-}
-
-// Quads of four keys, of which those behind the end are the last one again.
-fn quads_of(at: u32, block: Block, key: vec4u, place: Place) -> vec4u {
-  return at + place.quad + min(key, vec4u(block.total - 1)) * block.stride;
-}
-
-fn pool_words(at: vec4u) -> Words {
-  return Words(pool[at.x], pool[at.y], pool[at.z], pool[at.w]);
-}
-
-fn section_keys(at: vec4u) -> Four {
-  return Four(
-    Numbers(k[at.x], k[at.x + HALF]),
-    Numbers(k[at.y], k[at.y + HALF]),
-    Numbers(k[at.z], k[at.z + HALF]),
-    Numbers(k[at.w], k[at.w + HALF]),
-  );
-}
-
-fn section_values(at: vec4u) -> Four {
-  return Four(
-    Numbers(v[at.x], v[at.x + HALF]),
-    Numbers(v[at.y], v[at.y + HALF]),
-    Numbers(v[at.z], v[at.z + HALF]),
-    Numbers(v[at.w], v[at.w + HALF]),
-  );
 }
 
 fn product(query: Numbers, key: Numbers) -> f32 {

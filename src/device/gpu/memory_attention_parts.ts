@@ -1,6 +1,7 @@
 import joinSource from "../../../wgsl/memory_attention_join.wgsl" with { type: "text" };
 import partsSource from "../../../wgsl/memory_attention_parts.wgsl" with { type: "text" };
 import quads from "../../../wgsl/memory_attention_quads.wgsl" with { type: "text" };
+import quadsLoad from "../../../wgsl/memory_attention_quads_load.wgsl" with { type: "text" };
 import quadsShared from "../../../wgsl/memory_attention_quads_shared.wgsl" with { type: "text" };
 import quadsSubgroups from "../../../wgsl/memory_attention_quads_subgroups.wgsl" with {
   type: "text",
@@ -15,8 +16,8 @@ import type { Constants, Kernel } from "./kernel.ts";
 /** For any width, and for whole quads of words. */
 const parts = { name: "memory_attention_parts", source: partsSource };
 const QUADS = {
-  shared: { name: "memory_attention_quads", source: quads + quadsShared },
-  subgroups: { name: "memory_attention_quads", source: quads + quadsSubgroups },
+  shared: { name: "memory_attention_quads", source: quads + quadsLoad + quadsShared },
+  subgroups: { name: "memory_attention_quads", source: quads + quadsLoad + quadsSubgroups },
 };
 const join = { name: "memory_attention_join", source: joinSource };
 
