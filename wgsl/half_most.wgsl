@@ -1,16 +1,15 @@
-// most u32 [n], at `slot`: the bits of the largest |x|, which order as the numbers do; x f32, n fours.
-// It must be zero before. Whichever workgroup comes first, the result is the same.
+// most u32 [groups] = of what each workgroup sees, the bits of the largest |x|, which order as the
+// numbers do; x f32, n fours
 
 struct Params {
   x_at: u32,
   most_at: u32,
-  slot: u32,
   fours: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
-@group(0) @binding(2) var<storage, read_write> most: array<atomic<u32>>;
+@group(0) @binding(2) var<storage, read_write> most: array<u32>;
 
 var<workgroup> shared_most: atomic<u32>;
 
@@ -26,5 +25,5 @@ fn half_most(
   }
   atomicMax(&shared_most, bitcast<u32>(max(max(own.x, own.y), max(own.z, own.w))));
   workgroupBarrier();
-  if (lane == 0) { atomicMax(&most[params.most_at + params.slot], atomicLoad(&shared_most)); }
+  if (lane == 0) { most[params.most_at + group.x] = atomicLoad(&shared_most); }
 }

@@ -5,7 +5,14 @@ import { shapeText } from "../shapes.ts";
 import type { OpenAdapter } from "./adapter.ts";
 import { type BufferPool, bufferPool } from "./buffers.ts";
 import { type Commands, createCommands, PARAM_BYTES } from "./commands.ts";
-import { GpuTensor, owned, SIZE_BYTES, type Storage } from "./gpu_tensor.ts";
+import {
+  derivedOf,
+  GpuTensor,
+  numbersChanged,
+  owned,
+  SIZE_BYTES,
+  type Storage,
+} from "./gpu_tensor.ts";
 import type { GpuHost, Launch } from "./host.ts";
 import { type Kernel, pipelineCache } from "./kernel.ts";
 import { createProfiler, type Profiler } from "./profiler.ts";
@@ -19,7 +26,7 @@ export interface WholeHost extends GpuHost, Disposable {
   readonly profiler: Profiler | undefined;
   /** The tensor as it lies in memory. */
   inside(tensor: Tensor): GpuTensor;
-  /** The host's copy of integers is no longer what the tensor holds. */
+  /** The host's copy of integers, and what was made of it, is no longer what the tensor holds. */
   touched(tensor: GpuTensor): void;
 }
 
@@ -33,7 +40,10 @@ export function createGpuHost(open: OpenAdapter, profile: boolean): WholeHost {
   const ready = pipelineCache(device, PARAM_BYTES);
   const parts: Parts = { buffers, commands, limit: limits.tensorBytes };
   const inside = (tensor: Tensor): GpuTensor => owned(host, tensor);
-  const touched = ({ storage }: GpuTensor): void => void (storage.shadow = undefined);
+  const touched = ({ storage }: GpuTensor): void => {
+    storage.shadow = undefined;
+    numbersChanged(storage);
+  };
   const host: WholeHost = {
     limits,
     features,
@@ -55,6 +65,7 @@ export function createGpuHost(open: OpenAdapter, profile: boolean): WholeHost {
       const { storage: { shadow }, at, shape } = inside(tensor);
       return shadow?.subarray(at, at + sizeOf(shape));
     },
+    derived: (tensor, name, make) => derivedOf(inside(tensor), name, make),
     run(kernel, launch) {
       const pipeline = ready(kernel, launch.constants ?? {});
       using tensors = apart(host, kernel, launch, pipeline.writes);
@@ -112,7 +123,13 @@ function makeTensor(
   }
   const filled = data !== undefined && data.length === size;
   const buffer = buffers.take(bytes, filled ? { idle: commands.batch } : undefined);
-  const storage: Storage = { owner: host, buffer, freed: false, shadow: undefined };
+  const storage: Storage = {
+    owner: host,
+    buffer,
+    freed: false,
+    shadow: undefined,
+    derived: undefined,
+  };
   const tensor = new GpuTensor(dtype, [...shape], storage, 0, () => buffers.give(buffer));
   try {
     if (!buffer.fresh && !filled && zero) commands.clear(buffer, bytes);

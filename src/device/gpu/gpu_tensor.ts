@@ -1,4 +1,4 @@
-import type { DType, Tensor } from "../device.ts";
+import { type DType, sizeOf, type Tensor } from "../device.ts";
 import { shapeText } from "../shapes.ts";
 import type { PooledBuffer } from "./buffers.ts";
 
@@ -13,6 +13,14 @@ export interface Storage {
   freed: boolean;
   /** Integers that only the host has written: what they are without reading them back. */
   shadow: Int32Array | undefined;
+  /** What was made of its numbers, as long as they are what they were; undefined for nothing. */
+  derived: Map<string, Shared> | undefined;
+}
+
+/** A resource, and how many hold it. */
+interface Shared {
+  readonly resource: Disposable;
+  holders: number;
 }
 
 /** A tensor in the memory of a GPU. */
@@ -30,8 +38,40 @@ export class GpuTensor implements Tensor {
   [Symbol.dispose](): void {
     if (!this.release || this.storage.freed) return;
     this.storage.freed = true;
+    numbersChanged(this.storage);
     this.release();
   }
+}
+
+/**
+ * What `make` makes of a tensor's numbers, made once for all who ask until they are written: it is
+ * freed when that happened and all who asked have disposed of it.
+ */
+export function derivedOf<Resource extends Disposable>(
+  { storage, at, shape }: GpuTensor,
+  name: string,
+  make: () => Resource,
+): Disposable & { readonly resource: Resource } {
+  const key = `${name} ${at} ${sizeOf(shape)}`;
+  let shared = storage.derived?.get(key);
+  if (!shared) {
+    shared = { resource: make(), holders: 1 };
+    (storage.derived ??= new Map()).set(key, shared);
+  }
+  const held = shared;
+  held.holders++;
+  return { resource: held.resource as Resource, [Symbol.dispose]: () => letGo(held) };
+}
+
+/** What was made of a storage's numbers is not right any more. */
+export function numbersChanged(storage: Storage): void {
+  const { derived } = storage;
+  storage.derived = undefined;
+  for (const shared of derived?.values() ?? []) letGo(shared);
+}
+
+function letGo(shared: Shared): void {
+  if (--shared.holders === 0) shared.resource[Symbol.dispose]();
 }
 
 /** The tensor, if it is this owner's and alive. @throws {TypeError} If it is not. */

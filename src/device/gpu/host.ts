@@ -74,6 +74,15 @@ export interface GpuHost {
   /** The integers of a tensor that only the host has written. */
   known(tensor: Tensor): Int32Array | undefined;
   /**
+   * What `make` makes of a tensor's numbers, which is made once for all who ask by this name: it is
+   * kept until the numbers are written or freed, and a caller disposes of what it was given.
+   */
+  derived<Resource extends Disposable>(
+    tensor: Tensor,
+    name: string,
+    make: () => Resource,
+  ): Disposable & { readonly resource: Resource };
+  /**
    * Enqueues a kernel. A tensor that is read and shares its buffer with one that is written is
    * copied first, so that in-place calls are right; a launcher that can do better may.
    */

@@ -39,8 +39,8 @@ export interface HalfOptions extends MatmulOptions {
   words?: 1 | 4;
   /** Tiles in workgroup memory, where two fit. @default {1} */
   stages?: 1 | 2;
-  /** What a and b were multiplied by, as `toHalves` leaves it: i32 [2]. @default {nothing} */
-  most?: Tensor | undefined;
+  /** What a and b were multiplied by, as `toHalves` leaves it: i32 [1]. @default {nothing} */
+  most?: { readonly a: Tensor; readonly b: Tensor } | undefined;
 }
 
 /** Whether the GPU has tensor cores, in subgroups of 32, and `bytes` of workgroup memory. */
@@ -89,7 +89,7 @@ export function matmulHalf(
   const slices = Math.ceil(tiles.steps / slice);
   const run = (to: Tensor, accumulate: boolean): void =>
     host.run(KERNELS[most ? "scaled" : "plain"][words], {
-      tensors: [a, b, to, ...most ? [most] : []],
+      tensors: [a, b, to, ...most ? [most.a, most.b] : []],
       params: [m, n, k, slice],
       constants: {
         enable: TENSOR_CORES,

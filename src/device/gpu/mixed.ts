@@ -1,6 +1,7 @@
 /**
  * Mixed precision: operations on f32 tensors whose products are of halves, on tensor cores, and summed
- * in f32. Everything else, and what the kernels for halves are not made for, stays f32.
+ * in f32. Everything else, and what the kernels for halves are not made for, stays f32. A tensor's
+ * halves are made once for all operations that it takes part in until it is written again.
  */
 
 import type {
@@ -10,6 +11,7 @@ import type {
   Tensor,
 } from "../device.ts";
 import { GpuBlocks } from "./blocks.ts";
+import type { WholeHost } from "./gpu_host.ts";
 import type { GpuHost } from "./host.ts";
 import { landmarkAttention } from "./landmark_attention.ts";
 import { landmarkAttentionBackward } from "./landmark_attention_backward.ts";
@@ -17,7 +19,8 @@ import { hasLandmarkHalf, landmarkAttentionHalf, takesHalf } from "./landmark_at
 import { landmarkAttentionHalfBackward } from "./landmark_attention_half_backward.ts";
 import { matmul, type MatmulOptions } from "./matmul.ts";
 import { matmulHalf } from "./matmul_half.ts";
-import { hasFours, toHalves } from "./to_halves.ts";
+import { type Halves, hasFours, toHalves } from "./to_halves.ts";
+import { reshape } from "./transfer.ts";
 
 /** Numbers that kernels for halves read at once. */
 const EIGHT = 8;
@@ -27,17 +30,17 @@ const LEAST_PRODUCTS = 2 ** 22;
 
 /** `matmul`, of a and b as halves. */
 export function mixedMatmul(
-  host: GpuHost,
+  host: WholeHost,
   a: Tensor,
   b: Tensor,
   out: Tensor,
   options: MatmulOptions = {},
 ): void {
   if (!takesProduct(host, a, b, options)) return matmul(host, a, b, out, options);
-  using most = host.tensor([2], { dtype: "i32" });
-  using halfA = toHalves(host, a, { most, slot: 0 });
-  using halfB = toHalves(host, b, { most, slot: 1 });
-  matmulHalf(host, halfA, halfB, out, { ...options, most });
+  using halfA = scaledHalves(host, a);
+  using halfB = scaledHalves(host, b);
+  const most = { a: halfA.most, b: halfB.most };
+  matmulHalf(host, halfA.numbers, halfB.numbers, out, { ...options, most });
 }
 
 /** Whether rows are whole eights, and enough of them; shapes that do not fit are left to matmul. */
@@ -58,7 +61,7 @@ function takesProduct(
 
 /** `landmarkAttention`, of q, k and v as halves. */
 export function mixedLandmarkAttention(
-  host: GpuHost,
+  host: WholeHost,
   q: Tensor,
   k: Tensor,
   v: Tensor,
@@ -70,15 +73,17 @@ export function mixedLandmarkAttention(
   if (!takesAttention(host, [q, k, v], blocks, options)) {
     return landmarkAttention(host, q, k, v, blocks, out, top, options);
   }
-  using halfQ = toHalves(host, q);
-  using halfK = toHalves(host, k);
-  using halfV = toHalves(host, v);
-  landmarkAttentionHalf(host, halfQ, halfK, halfV, blocks, out, top, options);
+  using halfQ = halves(host, q);
+  using halfK = halves(host, k);
+  using halfV = halves(host, v);
+  landmarkAttentionHalf(
+    ...[host, halfQ.numbers, halfK.numbers, halfV.numbers, blocks, out, top, options] as const,
+  );
 }
 
 /** `landmarkAttentionBackward`, of q, k, v and dOut as halves. */
 export function mixedLandmarkAttentionBackward(
-  host: GpuHost,
+  host: WholeHost,
   q: Tensor,
   k: Tensor,
   v: Tensor,
@@ -94,17 +99,32 @@ export function mixedLandmarkAttentionBackward(
       ...[host, q, k, v, blocks, out, top, dOut, gradients, options] as const,
     );
   }
-  using most = host.tensor([1], { dtype: "i32" });
-  using halfQ = toHalves(host, q);
-  using halfK = toHalves(host, k);
-  using halfV = toHalves(host, v);
-  using halfOut = toHalves(host, dOut, { most, slot: 0 });
+  using halfQ = halves(host, q);
+  using halfK = halves(host, k);
+  using halfV = halves(host, v);
+  using halfOut = scaledHalves(host, dOut);
   landmarkAttentionHalfBackward(
-    ...[host, halfQ, halfK, halfV, blocks, out, top, halfOut, gradients, {
-      ...options,
-      most,
-    }] as const,
+    ...[host, halfQ.numbers, halfK.numbers, halfV.numbers, blocks, out, top] as const,
+    ...[halfOut.numbers, gradients, { ...options, most: halfOut.most }] as const,
   );
+}
+
+/** The halves of x, as they are. */
+function halves(host: WholeHost, x: Tensor): Halves {
+  return halvesOf(host, x, false);
+}
+
+/** The halves of x, times a power of two that makes room for small numbers. */
+function scaledHalves(host: WholeHost, x: Tensor): Halves {
+  return halvesOf(host, x, true);
+}
+
+function halvesOf(host: WholeHost, x: Tensor, scaled: boolean): Halves {
+  const name = scaled ? "scaled halves" : "halves";
+  const held = host.derived(x, name, () => toHalves(host, x, { scaled }));
+  const { numbers, most } = held.resource;
+  const release = () => held[Symbol.dispose]();
+  return { numbers: reshape(host, numbers, x.shape), most, [Symbol.dispose]: release };
 }
 
 function takesAttention(

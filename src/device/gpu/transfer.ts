@@ -3,7 +3,7 @@ import { floatsToHalves } from "../../half.ts";
 import { type Numbers, sizeOf, type Tensor } from "../device.ts";
 import { checkInteger, checkShapes, shapeText } from "../shapes.ts";
 import type { WholeHost } from "./gpu_host.ts";
-import { GpuTensor } from "./gpu_tensor.ts";
+import { GpuTensor, numbersChanged } from "./gpu_tensor.ts";
 import { type GpuHost, spread } from "./host.ts";
 
 const copyHalves = { name: "copy_halves", source };
@@ -44,6 +44,7 @@ export function write(host: WholeHost, tensor: Tensor, data: Numbers | Uint16Arr
     );
   }
   if (data.length === 0) return;
+  numbersChanged(storage);
   const start = inside.at + at;
   if (dtype === "f16") return writeHalves(host, inside, halvesOf(data), at);
   const numbers = dtype === "f32" ? floats(data as Numbers) : Int32Array.from(data);
