@@ -1,4 +1,4 @@
-// out [n] += x [n]
+// out [n] += x [n], or out = x where ACCUMULATE is 0
 
 struct Params {
   x_at: u32,
@@ -18,6 +18,8 @@ fn add_to(
 ) {
   let i = (group.x + group.y * groups.x) * 256 + lane;
   if (i < params.n / WIDE) {
-    out[params.out_at / WIDE + i] += x[params.x_at / WIDE + i];
+    var sum = x[params.x_at / WIDE + i];
+    if (ACCUMULATE == 1) { sum += out[params.out_at / WIDE + i]; }
+    out[params.out_at / WIDE + i] = sum;
   }
 }

@@ -1,4 +1,5 @@
-// dgate [n] += dout · up · (σ + gate · σ · (1 − σ)), dup [n] += dout · gate · σ, σ = sigmoid(gate)
+// dgate [n] += dout · up · (σ + gate · σ · (1 − σ)), dup [n] += dout · gate · σ, σ = sigmoid(gate);
+// they become those, and nothing is added, where ACCUMULATE is 0
 
 struct Params {
   gate_at: u32,
@@ -28,7 +29,13 @@ fn swi_glu_backward(
     let d = dout[params.dout_at / WIDE + i];
     let share = 1.0 / (1.0 + exp(min(-x, Number(80.0)))); // as in swi_glu
     let slope = share + x * share * (1.0 - share);
-    dgate[params.dgate_at / WIDE + i] += d * up[params.up_at / WIDE + i] * slope;
-    dup[params.dup_at / WIDE + i] += d * x * share;
+    var to_gate = d * up[params.up_at / WIDE + i] * slope;
+    var to_up = d * x * share;
+    if (ACCUMULATE == 1) {
+      to_gate += dgate[params.dgate_at / WIDE + i];
+      to_up += dup[params.dup_at / WIDE + i];
+    }
+    dgate[params.dgate_at / WIDE + i] = to_gate;
+    dup[params.dup_at / WIDE + i] = to_up;
   }
 }

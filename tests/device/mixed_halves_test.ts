@@ -72,6 +72,7 @@ const WRITES: Record<string, (stage: Stage, a: Tensor) => void> = {
   "write() to a view": ({ device, random }, a) =>
     device.write(device.view(a, T - 1, 1), random.normal(IN, 30)),
   "fill()": ({ device }, a) => device.fill(a, 0.25),
+  "fill() with zeros": ({ device }, a) => device.fill(a, 0),
   "copy()": ({ device, input }, a) => device.copy(input([T, IN]), a),
   "a kernel": ({ device, input }, a) => device.add(a, input([T, IN]), a),
   "a kernel on a reshaped view": ({ device, input }, a) => {

@@ -15,7 +15,12 @@ export function add(host: GpuHost, a: Tensor, b: Tensor, out: Tensor): void {
   const wide = widthOf(host, [a, b, out], X);
   const launch = { params: [X], groups: spread(host, Math.ceil(X / wide / 256)) };
   const isOut = (x: Tensor) => host.shares(x, out) && host.offset(x) === host.offset(out);
-  if (isOut(a)) host.run(kernelInPlace[wide], { ...launch, tensors: [b, out] });
-  else if (isOut(b)) host.run(kernelInPlace[wide], { ...launch, tensors: [a, out] });
-  else host.run(kernel[wide], { ...launch, tensors: [a, b, out] });
+  if (!isOut(a) && !isOut(b)) return host.run(kernel[wide], { ...launch, tensors: [a, b, out] });
+  const other = isOut(a) ? b : a;
+  const accumulate = !host.takesZeros([out], [other]);
+  host.run(kernelInPlace[wide], {
+    ...launch,
+    tensors: [other, out],
+    constants: { ACCUMULATE: Number(accumulate) },
+  });
 }

@@ -7,6 +7,7 @@ const kernel = { name: "fill", source };
 
 /** Every number of a tensor = value; wgsl/fill.wgsl. */
 export function fill(host: GpuHost, tensor: Tensor, value: number): void {
+  if (Object.is(value, 0) && tensor.dtype !== "i32" && host.zeroLater(tensor)) return;
   const size = sizeOf(tensor.shape);
   const at = host.offset(tensor);
   const share = tensor.dtype === "f16" ? 2 : 1;

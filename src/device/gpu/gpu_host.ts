@@ -18,6 +18,7 @@ import { type Kernel, pipelineCache } from "./kernel.ts";
 import { createProfiler, type Profiler } from "./profiler.ts";
 import { write } from "./transfer.ts";
 import { watch } from "./watch.ts";
+import { oweZeros, payZeros, takeZeros } from "./zeros.ts";
 
 /** A host with what only the device itself uses. */
 export interface WholeHost extends GpuHost, Disposable {
@@ -28,6 +29,8 @@ export interface WholeHost extends GpuHost, Disposable {
   inside(tensor: Tensor): GpuTensor;
   /** The host's copy of integers, and what was made of it, is no longer what the tensor holds. */
   touched(tensor: GpuTensor): void;
+  /** Its numbers are going to be read, or written in part: zeros that are owed are written. */
+  settle(tensor: GpuTensor): void;
 }
 
 /** A host on an open adapter. */
@@ -58,6 +61,14 @@ export function createGpuHost(open: OpenAdapter, profile: boolean): WholeHost {
     },
     inside,
     touched,
+    settle: (tensor) => payZeros(host, tensor),
+    zeroLater(tensor) {
+      guard.check();
+      const whole = inside(tensor);
+      touched(whole);
+      return oweZeros(whole);
+    },
+    takesZeros: (outs, inputs) => takeZeros(host, outs, inputs),
     check: (tensor) => void inside(tensor),
     shares: (a, b) => inside(a).storage === inside(b).storage,
     offset: (tensor) => inside(tensor).at,
@@ -73,6 +84,7 @@ export function createGpuHost(open: OpenAdapter, profile: boolean): WholeHost {
       if (params.length * 4 > PARAM_BYTES) {
         throw new RangeError(`Cannot run ${kernel.name} with ${params.length} parameters`);
       }
+      tensors.list.forEach(host.settle);
       const bound = tensors.list.map(({ storage }) => storage.buffer);
       commands.dispatch(kernel.name, pipeline, bound, params, launch.groups);
       tensors.list.forEach((tensor, i) => pipeline.writes[i] && touched(tensor));
@@ -80,6 +92,8 @@ export function createGpuHost(open: OpenAdapter, profile: boolean): WholeHost {
     write: (tensor, data) => write(host, tensor, data),
     copy(from, to) {
       const [source, target] = [inside(from), inside(to)];
+      host.settle(source);
+      host.settle(target);
       const size = SIZE_BYTES[from.dtype];
       const bytes = Math.ceil(sizeOf(from.shape) * size / 4) * 4;
       commands.copy(
@@ -124,15 +138,12 @@ function makeTensor(
   const filled = data !== undefined && data.length === size;
   const buffer = buffers.take(bytes, filled ? { idle: commands.batch } : undefined);
   const storage: Storage = {
-    owner: host,
-    buffer,
-    freed: false,
-    shadow: undefined,
-    derived: undefined,
+    ...{ owner: host, buffer, bytes: size * SIZE_BYTES[dtype], freed: false },
+    owesZeros: !buffer.fresh && !filled && zero,
+    ...{ shadow: undefined, derived: undefined },
   };
   const tensor = new GpuTensor(dtype, [...shape], storage, 0, () => buffers.give(buffer));
   try {
-    if (!buffer.fresh && !filled && zero) commands.clear(buffer, bytes);
     if (dtype === "i32" && (data !== undefined || zero)) storage.shadow = new Int32Array(size);
     if (data !== undefined) write(host, tensor, data);
     return tensor;

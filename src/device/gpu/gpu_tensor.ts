@@ -10,7 +10,11 @@ export interface Storage {
   /** The host it belongs to. */
   readonly owner: unknown;
   readonly buffer: PooledBuffer;
+  /** Of its numbers: the buffer may be longer. */
+  readonly bytes: number;
   freed: boolean;
+  /** Its numbers are zeros, which were not written yet; zeros.ts. */
+  owesZeros: boolean;
   /** Integers that only the host has written: what they are without reading them back. */
   shadow: Int32Array | undefined;
   /** What was made of its numbers, as long as they are what they were; undefined for nothing. */

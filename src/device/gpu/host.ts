@@ -82,6 +82,14 @@ export interface GpuHost {
     name: string,
     make: () => Resource,
   ): Disposable & { readonly resource: Resource };
+  /** Makes all numbers zeros, if the tensor is all of its memory; says whether it is. */
+  zeroLater(tensor: Tensor): boolean;
+  /**
+   * Whether all of these are zeros that were not written yet. Then they never are: who asks must
+   * write every number, and not add to them. False where one shares its memory with another of them
+   * or with an input.
+   */
+  takesZeros(outs: readonly Tensor[], inputs: readonly Tensor[]): boolean;
   /**
    * Enqueues a kernel. A tensor that is read and shares its buffer with one that is written is
    * copied first, so that in-place calls are right; a launcher that can do better may.

@@ -61,9 +61,11 @@ export function matmul(
   out: Tensor,
   options: MatmulOptions = {},
 ): void {
-  const call = checked(a, b, out, options);
-  const { m, n, k, transposeA, transposeB } = call;
+  const checkedCall = checked(a, b, out, options);
+  const { m, n, k, transposeA, transposeB } = checkedCall;
   if (m * n === 0) return;
+  const accumulate = checkedCall.accumulate && !host.takesZeros([out], [a, b]);
+  const call = { ...checkedCall, accumulate };
   if (m <= FEW_ROWS && transposeB && !transposeA) return fewRows(host, call);
   // A row of a that lies along k must give the same bits whatever the number of rows, and so be
   // summed in one piece; those of gradients, dW = dYᵀ·X, need not be.

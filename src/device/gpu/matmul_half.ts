@@ -66,7 +66,7 @@ export function matmulHalf(
   out: Tensor,
   options: HalfOptions = {},
 ): void {
-  const { transposeA = false, transposeB = false, accumulate = false, most } = options;
+  const { transposeA = false, transposeB = false, most } = options;
   // As an H100 has them fastest; of this one, word by word, its compiler makes a slow kernel.
   const { words = most && !transposeA && !transposeB ? 4 : 1 } = options;
   const patterns = {
@@ -80,6 +80,7 @@ export function matmulHalf(
   checkEights("the offset of a", host.offset(a));
   checkEights("the offset of b", host.offset(b));
   if (m * n === 0) return;
+  const accumulate = (options.accumulate ?? false) && !host.takesZeros([out], [a, b]);
   const tiles = {
     groups: [Math.ceil(n / TILE), Math.ceil(m / TILE)],
     steps: Math.max(1, Math.ceil(k / TILE_K)), // without any k the product is zeros

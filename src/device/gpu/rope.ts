@@ -17,7 +17,7 @@ export function rope(
   positions: Tensor,
   rotations: Tensor,
   out: Tensor,
-  { inverse = false, accumulate = false }: { inverse?: boolean; accumulate?: boolean } = {},
+  { inverse = false, ...options }: { inverse?: boolean; accumulate?: boolean } = {},
 ): void {
   const { T, H, D, P, E } = checkShapes("rope", { x, positions, rotations, out });
   if (D !== 2 * E) {
@@ -28,6 +28,8 @@ export function rope(
   }
   checkIndices(host, "rope", "positions", positions, [0, P]);
   if (T * H * E === 0) return;
+  const accumulate = (options.accumulate ?? false) &&
+    !host.takesZeros([out], [x, positions, rotations]);
   const wide = widthOf(host, [x, rotations, out], E);
   const launch = {
     constants: { HALF: E / wide, HEADS: H, ACCUMULATE: Number(accumulate) },

@@ -3,6 +3,7 @@ import backward from "../../../wgsl/swi_glu_backward.wgsl" with { type: "text" }
 import type { Tensor } from "../device.ts";
 import { checkShapes } from "../shapes.ts";
 import { type GpuHost, spread } from "./host.ts";
+import type { Constants } from "./kernel.ts";
 import { wideKernel, widthOf } from "./wide.ts";
 
 const kernel = wideKernel("swi_glu", source);
@@ -24,7 +25,10 @@ export function swiGluBackward(
   dUp: Tensor,
 ): void {
   const { X } = checkShapes("swiGluBackward", { gate, up, dOut, dGate, dUp });
-  run(host, kernelBackward, [gate, up, dOut, dGate, dUp], X);
+  if (X === 0) return;
+  const accumulate = !host.takesZeros([dGate, dUp], [gate, up, dOut]);
+  const constants = { ACCUMULATE: Number(accumulate) };
+  run(host, kernelBackward, [gate, up, dOut, dGate, dUp], X, constants);
 }
 
 function run(
@@ -32,9 +36,10 @@ function run(
   kernel: ReturnType<typeof wideKernel>,
   tensors: readonly Tensor[],
   X: number,
+  constants: Constants = {},
 ): void {
   if (X === 0) return;
   const wide = widthOf(host, tensors, X);
   const groups = spread(host, Math.ceil(X / wide / 256));
-  host.run(kernel[wide], { tensors, params: [X], groups });
+  host.run(kernel[wide], { tensors, params: [X], constants, groups });
 }

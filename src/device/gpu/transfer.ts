@@ -44,6 +44,7 @@ export function write(host: WholeHost, tensor: Tensor, data: Numbers | Uint16Arr
     );
   }
   if (data.length === 0) return;
+  host.settle(inside);
   numbersChanged(storage);
   const start = inside.at + at;
   if (dtype === "f16") return writeHalves(host, inside, halvesOf(data), at);
@@ -57,8 +58,10 @@ export async function read(
   host: WholeHost,
   tensor: Tensor,
 ): Promise<Float32Array | Int32Array | Uint16Array> {
-  const { dtype, shape, storage, at } = host.inside(tensor);
+  const inside = host.inside(tensor);
+  const { dtype, shape, storage, at } = inside;
   const size = sizeOf(shape);
+  host.settle(inside);
   if (dtype === "f16") {
     const odd = at % 2;
     const bytes = await host.commands.read(storage.buffer, (at - odd) * 2, (size + odd) * 2);
