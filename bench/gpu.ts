@@ -9,12 +9,15 @@
  *
  * One JSON object a line as results come in, and a table at the end. `--only` takes the rows whose
  * name holds the text. Without `--gpu`, Dawn where DAWN_NODE names it, else Deno's own WebGPU. With
- * `--emulate` the part "half" plays the tensor cores that it needs, to be tried where there are none.
+ * `--emulate` the tensor cores that halves need are played, to be tried where there are none.
  * docs/gpu.md says how to make one file of it, for a machine without a network.
  */
 import { parseArgs } from "node:util";
 import { deviceOptions } from "../src/cli/device_options.ts";
-import { openGpuDevice } from "../src/device/gpu/gpu_device.ts";
+import { openAdapter, requestAdapter } from "../src/device/gpu/adapter.ts";
+import { type GpuDevice, gpuDeviceOn, openGpuDevice } from "../src/device/gpu/gpu_device.ts";
+import { createGpuHost } from "../src/device/gpu/gpu_host.ts";
+import { emulateTensorCores } from "../tests/emulated_tensor_cores.ts";
 import { benchAttention } from "./gpu/attention.ts";
 import type { Bench, Row } from "./gpu/bench.ts";
 import { check } from "./gpu/check.ts";
@@ -41,7 +44,7 @@ const PARTS: Readonly<Record<string, (bench: Bench) => Promise<void>>> = {
   ways: benchWays,
 };
 /** Kernels that a row of the table names. */
-const SHOWN = 6;
+const SHOWN = 12;
 
 const { values: options } = parseArgs({
   options: {
@@ -69,7 +72,8 @@ const bench: Bench = {
   small: options.small,
   repeats: Number(options.repeats),
   wanted: (name) => name.includes(options.only),
-  open: (profile) => openGpuDevice({ gpu, profile, precision }),
+  open: (profile) =>
+    options.emulate ? openEmulated(profile) : openGpuDevice({ gpu, profile, precision }),
   report(row) {
     rows.push(row);
     console.log(JSON.stringify(row));
@@ -103,6 +107,13 @@ for (const row of rows) console.log(lineOf(row));
 const wrong = rows.filter(({ note }) => note?.startsWith("WRONG"));
 if (wrong.length > 0) console.log(`WRONG: ${wrong.map(({ name }) => name).join("; ")}`);
 Deno.exit(failures > 0 || wrong.length > 0 ? 1 : 0);
+
+async function openEmulated(profile: boolean): Promise<GpuDevice> {
+  const adapter = await requestAdapter({ gpu });
+  if (!adapter) throw new Error("Cannot measure as there must be an adapter: none was found");
+  const open = await openAdapter(adapter);
+  return gpuDeviceOn(emulateTensorCores(createGpuHost(open, profile)), open, precision);
+}
 
 function lineOf({ part, name, ms, rate, unit, kernels, note }: Row): string {
   const time = ms === undefined ? "" : `${ms.toFixed(3)} ms`;

@@ -80,8 +80,8 @@ export async function benchTraining(bench: Bench): Promise<void> {
     const make = (device: Device): Trainer => trainerOf(device, shape, { config, weights, bench });
     const { ms, loss } = await stepTime(bench, shape, make);
     const rate = shape.batch * shape.length / ms * 1000;
-    const { gpuMs, kernels } = await profile(bench, make);
-    const note = `loss ${loss.toFixed(4)}, ${gpuMs.toFixed(2)} ms of it in kernels`;
+    const { gpuMs, runs, kernels } = await profile(bench, make);
+    const note = `loss ${loss.toFixed(4)}, ${gpuMs.toFixed(2)} ms of it in ${runs} runs of kernels`;
     bench.report({ part: "training", name, ms, rate, unit: "tokens/s", kernels, note });
   }
 }
@@ -110,10 +110,11 @@ async function profile(bench: Bench, make: (device: Device) => Trainer) {
   await trainer.advance();
   const times = [...await device.profile()].sort(([, a], [, b]) => b.ms - a.ms);
   const gpuMs = times.reduce((sum, [, { ms }]) => sum + ms, 0);
+  const runs = times.reduce((sum, [, { count }]) => sum + count, 0);
   const kernels = Object.fromEntries(
     times.map(([name, { count, ms }]) => [name, { runs: count, ms }]),
   );
-  return { gpuMs, kernels };
+  return { gpuMs, runs, kernels };
 }
 
 /** About as large as the trainer's own, and made at once. */
