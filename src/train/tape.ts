@@ -44,6 +44,15 @@ export function tape(device: Device, parameters: ReadonlyMap<Tensor, Tensor>): T
     steps.push({ out, back: () => back(gradient(out)) });
     return out;
   };
+  /** The gradient of `out` becomes that of a tensor which has none yet; says whether it could. */
+  const handOn = (out: Tensor, tensor: Tensor): boolean => {
+    const whole = gradients.get(out);
+    const has = parameters.has(tensor) || gradients.has(tensor) || origins.has(tensor);
+    if (whole === undefined || has) return false;
+    gradients.delete(out);
+    gradients.set(tensor, whole);
+    return true;
+  };
   const release = (tensor: Tensor): void => {
     gradients.get(tensor)?.[Symbol.dispose]();
     gradients.delete(tensor);
@@ -74,10 +83,13 @@ export function tape(device: Device, parameters: ReadonlyMap<Tensor, Tensor>): T
         ops.meanRows(x, first, count),
         (dOut) => device.meanRowsBackward(dOut, first, gradient(x), { count }),
       ),
-    add: (a, b) =>
-      record(ops.add(a, b), (dOut) => {
-        for (const input of [a, b]) device.add(gradient(input), dOut, gradient(input));
-      }),
+    add(a, b) {
+      const out = ops.add(a, b);
+      return record(out, (dOut) => {
+        device.add(gradient(a), dOut, gradient(a));
+        if (!handOn(out, b)) device.add(gradient(b), dOut, gradient(b));
+      });
+    },
     rmsNorm: (x, weight, epsilon) =>
       record(
         ops.rmsNorm(x, weight, epsilon),
