@@ -27,7 +27,6 @@ import { benchMatmul } from "./gpu/matmul.ts";
 import { benchCopy, benchDecode, benchScan } from "./gpu/memory.ts";
 import { benchReading } from "./gpu/reading.ts";
 import { benchTraining } from "./gpu/training.ts";
-import { benchWays } from "./gpu/ways.ts";
 
 const PARTS: Readonly<Record<string, (bench: Bench) => Promise<void>>> = {
   check,
@@ -41,7 +40,6 @@ const PARTS: Readonly<Record<string, (bench: Bench) => Promise<void>>> = {
   scan: benchScan,
   training: benchTraining,
   reading: benchReading,
-  ways: benchWays,
 };
 /** Kernels that a row of the table names. */
 const SHOWN = 12;

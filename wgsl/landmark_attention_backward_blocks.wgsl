@@ -90,9 +90,8 @@ fn landmark_attention_backward_blocks(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let at = place_of(lane);
-  let unit = unit_of(group.xy);
-  let first = unit.tile * TILE;
-  let h = unit.head;
+  let first = group.y * TILE;
+  let h = group.x;
   let g = h / (params.H / params.G);
   let b = params.b_first + group.z;
   let query0 = query_row(b, first + lane / SLICE, h);

@@ -143,10 +143,9 @@ fn landmark_attention_backward_keys(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let at = place_of(lane);
-  let unit = unit_of(group.xy);
-  let first = unit.tile * TILE;
-  let g = unit.head % params.G;
-  let quad = unit.head / params.G * 16;
+  let first = group.y * TILE;
+  let g = group.x % params.G;
+  let quad = group.x / params.G * 16;
   let b = params.b_first + group.z;
   let key0 = key_row(b, first + lane / SLICE, g);
   let key1 = key_row(b, first + 32 + lane / SLICE, g);

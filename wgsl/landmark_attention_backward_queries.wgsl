@@ -129,10 +129,9 @@ fn landmark_attention_backward_queries(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let at = place_of(lane);
-  let unit = unit_of(group.xy);
-  let first = (unit_of(groups.xy).tile - 1 - unit.tile) * TILE;
-  let h = unit.head % params.H;
-  let part = unit.head / params.H;
+  let first = (groups.y - 1 - group.y) * TILE;
+  let h = group.x % params.H;
+  let part = group.x / params.H;
   let quad = part * select(16u, 32u, WIDE > 0);
   let g = h / (params.H / params.G);
   let b = params.b_first + group.z;

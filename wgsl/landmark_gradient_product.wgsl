@@ -1,7 +1,7 @@
 // Products of 64 queries and 64 keys, by 128 lanes. Lane (x, y), x < 16 and y < 8, has the keys
 // 4x … 4x + 3 and the queries 4y … 4y + 3 and 32 + 4y … 32 + 4y + 3: eight rows of four numbers.
-// What a lane does is spelled out, so that all of it stays in registers; if SPELLED is 0 it is done
-// in loops, which are slower and take less time to compile, and if it is 2 there are fewer loops.
+// What a lane does is spelled out; if SPELLED is 0 it is done in loops, which are slower and take
+// less time to compile.
 
 const TILE = 64u;
 /// Quads of the inner axis that are in workgroup memory at a time; one more keeps banks apart.
@@ -183,10 +183,6 @@ fn add_step(sum: Tile, step: u32, at: Place) -> Tile {
   var next = sum;
   if (SPELLED == 0) {
     for (var i = 0u; i < STEP; i++) { next = add_row(next, step, i, at); }
-    return next;
-  }
-  if (SPELLED == 1) {
-    for (var i = 0u; i < STEP; i += 4) { next = add_four_rows(next, step, i, at); }
     return next;
   }
   next = add_four_rows(next, step, 0, at);

@@ -6,7 +6,7 @@
 // does not unroll, and an array that is indexed in it ends up in memory.
 //
 // One workgroup for each part, spread: rows of LANES threads, which have a quad of words each. A row
-// takes 4 · DEPTH keys at a time, and keeps a softmax of its own over all it has seen; at the end the
+// takes four keys at a time, and keeps a softmax of its own over all it has seen; at the end the
 // rows are put together. The texts behind say how quads are loaded, and how lanes of a row add.
 
 struct Params {
@@ -124,23 +124,12 @@ fn attended(state: State, scores: vec4f, is_regular: vec4<bool>, values: Four) -
 
 fn attend_pool(block: Block, query: Numbers, place: Place) -> State {
   var state = State(LEAST, 0, Numbers());
-  for (var first = 0u; first < block.total; first += 4 * DEPTH * ROWS) {
+  for (var first = 0u; first < block.total; first += 4 * ROWS) {
     let key = first + place.row + vec4u(0, 1, 2, 3) * ROWS;
     let keys = pool_words(quads_of(block.keys_at, block, key, place));
-    if (DEPTH == 2) {
-      let far = key + 4 * ROWS;
-      let far_keys = pool_words(quads_of(block.keys_at, block, far, place));
-      let values = pool_words(quads_of(block.values_at, block, key, place));
-      let far_values = pool_words(quads_of(block.values_at, block, far, place));
-      let scores = scores_of(query, unpacked(keys), block, key, place.thread);
-      let far_scores = scores_of(query, unpacked(far_keys), block, far, place.thread);
-      state = attended(state, scores, key < vec4u(block.regular), unpacked(values));
-      state = attended(state, far_scores, far < vec4u(block.regular), unpacked(far_values));
-    } else {
-      let values = pool_words(quads_of(block.values_at, block, key, place));
-      let scores = scores_of(query, unpacked(keys), block, key, place.thread);
-      state = attended(state, scores, key < vec4u(block.regular), unpacked(values));
-    }
+    let values = pool_words(quads_of(block.values_at, block, key, place));
+    let scores = scores_of(query, unpacked(keys), block, key, place.thread);
+    state = attended(state, scores, key < vec4u(block.regular), unpacked(values));
   }
   return state;
 }

@@ -73,8 +73,7 @@ export function attentionOf(
     out,
     gradients,
     forward: () => device.landmarkAttention(q, k, v, blocks, out, top),
-    backward: (options: { scale?: number } = {}) =>
-      device.landmarkAttentionBackward(q, k, v, blocks, out, top, dOut, gradients, options),
+    backward: () => device.landmarkAttentionBackward(q, k, v, blocks, out, top, dOut, gradients),
   };
 }
 
@@ -108,7 +107,7 @@ async function benchShape(
   const times: Times = {};
   const ways = [["forward", forward, 4], ["backward", backward, 10]] as const;
   for (const [way, run, factor] of ways) {
-    const { ms, kernels } = await gpuTime(device, bench, () => run());
+    const { ms, kernels } = await gpuTime(device, bench, run);
     const rate = pairs * factor * D / ms / 1e9;
     const row = { part: "attention", name: `${way} ${name}`, ms, rate, unit: "TFLOP/s", kernels };
     bench.report({ ...row, ...(M === Infinity && costNote(landmarks[way], ms)) });

@@ -38,7 +38,7 @@ async function timed(device: GpuDevice, bench: Bench, bytes: number, work: Work)
 }
 
 /** One token that reads K blocks of M tokens a head. */
-export interface DecodeShape {
+interface DecodeShape {
   readonly H: number;
   readonly G: number;
   readonly D: number;
@@ -49,7 +49,7 @@ export interface DecodeShape {
 }
 
 /** The large ones read more than 200 MB, which no cache holds. */
-export function decodeShapes(small: boolean): DecodeShape[] {
+function decodeShapes(small: boolean): DecodeShape[] {
   const base = { H: 32, G: 32, D: 64, M: 64, T: 1 };
   if (small) return [{ ...base, H: 4, G: 2, K: 8, storage: "f16" }];
   return [
@@ -66,34 +66,22 @@ export function decodeShapes(small: boolean): DecodeShape[] {
 export async function benchDecode(bench: Bench): Promise<void> {
   using device = await bench.open(true);
   for (const shape of decodeShapes(bench.small)) {
-    const name = decodeName(shape);
+    const { T, H, G, D, M, K, storage } = shape;
+    const bytes = T * H * K * 2 * M * D * (storage === "f16" ? 2 : 4);
+    const name = `T ${T}, ${H}/${G} heads of ${D}, ${K} blocks of ${M}, ${storage}, ` +
+      `${(bytes / 1e6).toFixed(0)} MB`;
     if (!bench.wanted(name)) continue;
     using stack = new DisposableStack();
-    const { run } = decodeOf(device, shape, stack);
-    const { ms, kernels } = await gpuTime(device, bench, run);
-    const rate = bytesOf(shape) / ms / 1e6;
-    bench.report({ part: "decode", name, ms, rate, unit: "GB/s", kernels });
+    const { ms, kernels } = await gpuTime(device, bench, decodeOf(device, shape, stack));
+    bench.report({ part: "decode", name, ms, rate: bytes / ms / 1e6, unit: "GB/s", kernels });
   }
 }
 
-/** Bytes of chosen blocks. */
-export function bytesOf({ T, H, K, M, D, storage }: DecodeShape): number {
-  return T * H * K * 2 * M * D * (storage === "f16" ? 2 : 4);
-}
-
-/** What a shape is called in tables. */
-export function decodeName(shape: DecodeShape): string {
-  const { T, H, G, D, M, K, storage } = shape;
-  return `T ${T}, ${H}/${G} heads of ${D}, ${K} blocks of ${M}, ${storage}, ` +
-    `${(bytesOf(shape) / 1e6).toFixed(0)} MB`;
-}
-
-/** A shape's result, and how to make it. */
-export function decodeOf(
+function decodeOf(
   device: Device,
   { T, H, G, D, M, K, storage }: DecodeShape,
   stack: DisposableStack,
-): { out: Tensor; run: (options?: { scale?: number }) => void } {
+): () => void {
   // Every query head reads blocks of its own; an entry belongs to one key/value head.
   const capacity = H * K;
   const pool = stack.use(device.blockPool(capacity, { blockSize: M, headDim: D, storage }));
@@ -110,10 +98,7 @@ export function decodeOf(
   const out = stack.use(device.tensor([T, H, D]));
   const isLandmark = Uint8Array.from({ length: S }, (_, i) => Number((i + 1) % M === 0));
   const blocks = stack.use(device.blocks({ isLandmark }, 1, S));
-  return {
-    out,
-    run: (options = {}) => device.memoryAttention(queries, q, k, v, blocks, chosen, out, options),
-  };
+  return () => device.memoryAttention(queries, q, k, v, blocks, chosen, out);
 }
 
 function fillPool(

@@ -1,32 +1,20 @@
 import { throws } from "node:assert/strict";
 import type { Device, Tensor } from "../../src/device/device.ts";
-import { type GradientWay, WAY } from "../../src/device/gpu/landmark_gradient.ts";
 import { assertClose, EXACT } from "../close.ts";
 import { reference, testLikeReference, testOnEach } from "../devices.ts";
 import { assertGradients } from "../finite_differences.ts";
 import { landmarksAt, randomPlan, regular } from "../plans.ts";
 import { randomFrom } from "../random.ts";
-import { LANDMARK_CASES, type LandmarkCase, landmarkInputs } from "./landmark_cases.ts";
+import { LANDMARK_CASES, landmarkInputs } from "./landmark_cases.ts";
 
-// Two slices of 128 queries and one of 64, and then one for each row; other devices have no ways.
-const CUT: GradientWay = { ...WAY, levelBytes: 8 * 4 * 6 * 128 };
-const PLAIN: GradientWay = { headsFirst: false, buffers: 1, spelled: 1, levelBytes: 2 ** 27 };
-const WAYS: readonly GradientWay[] = [CUT, PLAIN, { ...PLAIN, spelled: 2, buffers: 2 }];
-const MUCH = LANDMARK_CASES.find(({ name }) => name.startsWith("much work"))!;
-
-const cases: readonly (LandmarkCase & { way?: GradientWay })[] = [
-  ...LANDMARK_CASES,
-  ...WAYS.map((way) => ({ ...MUCH, way, name: `${MUCH.name} ${JSON.stringify(way)}` })),
-];
-
-for (const testCase of cases) {
-  const { B, T, S, H, G, D, name, scale, sharpness, way } = testCase;
+for (const testCase of LANDMARK_CASES) {
+  const { B, T, S, H, G, D, name, scale, sharpness } = testCase;
   testLikeReference(`landmarkAttentionBackward() ${name}`, (stage) => {
     const { device, input, output, use } = stage;
     const { q, k, v, blocks, foreign } = landmarkInputs(testCase, stage);
     const out = use(device.tensor([B, T, H, D]));
     const top = use(device.tensor([B, T, H]));
-    const options = { foreign, ...(scale !== undefined && { scale }), ...(way && { way }) };
+    const options = { foreign, ...(scale !== undefined && { scale }) };
     device.landmarkAttention(q, k, v, blocks, out, top, options);
     const gradients = {
       q: output("dQ", [B, T, H, D]),

@@ -1,6 +1,5 @@
 import { throws } from "node:assert/strict";
 import type { BlockPlan } from "../../src/device/device.ts";
-import type { PartsWay } from "../../src/device/gpu/memory_attention_parts.ts";
 import { testLikeReference, testOnEach } from "../devices.ts";
 import { landmarksAt, randomPlan, regular } from "../plans.ts";
 import { type Random, randomFrom } from "../random.ts";
@@ -21,8 +20,6 @@ interface MemoryCase {
   /** Of the pool. */
   storage: "f32" | "f16";
   plan?: BlockPlan;
-  /** On a GPU; other devices have no ways. */
-  way?: PartsWay | false;
 }
 
 const USUAL: MemoryCase = {
@@ -42,15 +39,6 @@ const USUAL: MemoryCase = {
 /** Pieces of a pool of halves are rounded before any device has them. */
 const HALVES = { dtype: "f16", storage: "f16" } as const;
 
-const WAYS: readonly (PartsWay | false)[] = [
-  false,
-  { threads: 64, depth: 1, by: "shared" },
-  { threads: 64, depth: 2, by: "subgroups" },
-  { threads: 128, depth: 2, by: "shared" },
-  { threads: 128, depth: 1, by: "subgroups" },
-  { threads: 256, depth: 1, by: "subgroups" },
-];
-
 const CASES: readonly Partial<MemoryCase>[] = [
   ...[1, 2, 5, 6, 7, 8, 9, 48, 49, 63, 64, 65].map((T) => ({ T, S: T + 3 })),
   ...[1, 7, 64, 65].map((T) => ({ T, S: T, shared: true })),
@@ -61,12 +49,15 @@ const CASES: readonly Partial<MemoryCase>[] = [
   { T: 1, S: 1, H: 4, G: 2, D: 64, M: 64, K: 4, k: 4, dtype: "f16" },
   { T: 64, S: 192, H: 4, G: 2, D: 64, M: 64, K: 4, k: 4, dtype: "f16", shared: true },
   { T: 64, S: 100, H: 4, G: 2, D: 64, M: 64, K: 4, k: 4, dtype: "f16" },
-  ...WAYS.flatMap((way) => [
-    { D: 40, M: 40, way, ...HALVES },
-    { T: 3, S: 130, H: 4, G: 2, D: 64, M: 64, way, ...HALVES },
-    { T: 3, S: 130, H: 4, G: 2, D: 64, M: 64, way },
-    { T: 3, D: 128, M: 65, k: 1, way, ...HALVES },
-  ]),
+  { D: 40, M: 40, ...HALVES },
+  // Rows of a GPU's quads that are as wide as a small subgroup, twice as wide, and a workgroup.
+  { T: 3, S: 130, H: 4, G: 2, D: 64, M: 64, ...HALVES },
+  { T: 3, S: 130, H: 4, G: 2, D: 64, M: 64 },
+  { T: 3, D: 128, M: 65, k: 1, ...HALVES },
+  { T: 3, D: 256, M: 9 },
+  { T: 3, D: 260, M: 9 },
+  // No whole quads.
+  { T: 3, S: 130, H: 4, G: 2, D: 66, M: 64, ...HALVES },
   { D: 36, ...HALVES },
   { D: 5, M: 9, ...HALVES },
   { T: 12, S: 30, plan: landmarksAt(30, [0, 7, 8, 20, 29]) },
@@ -77,7 +68,7 @@ const CASES: readonly Partial<MemoryCase>[] = [
 
 for (const given of CASES) {
   const testCase = { ...USUAL, ...given };
-  const { T, S, H, G, D, M, K, k, shared, dtype, storage, way, plan = regular(S, M) } = testCase;
+  const { T, S, H, G, D, M, K, k, shared, dtype, storage, plan = regular(S, M) } = testCase;
   const { plan: _, ...rest } = testCase;
   const name = JSON.stringify(rest);
   testLikeReference(
@@ -101,7 +92,7 @@ for (const given of CASES) {
         use(device.blocks(plan, 1, S)),
         { pool, entries: indices(shape, sets.entries), slots: indices(shape, sets.slots) },
         output("out", [T, H, D]),
-        { scale: T === 2 ? 0.5 : 1 / Math.sqrt(D), ...(way !== undefined && { way }) },
+        T === 2 ? { scale: 0.5 } : {},
       );
     },
     { atol: 2e-6, rtol: 1e-5 },

@@ -15,12 +15,10 @@ import { checkIndices } from "./host_check.ts";
 import {
   backSlice,
   GRADIENT_BYTES,
-  type GradientWay,
   type Job,
   type Keys,
   slicesOf,
   sumLists,
-  WAY,
 } from "./landmark_gradient.ts";
 
 const INPUTS = { q: "f32 B T H D", k: "f32 B S G D", v: "f32 B S G D" } as const;
@@ -37,7 +35,7 @@ export function landmarkAttentionBackward(
   top: Tensor,
   dOut: Tensor,
   gradients: LandmarkAttentionGradients,
-  { scale, foreign, way = WAY }: LandmarkAttentionOptions & { way?: GradientWay } = {},
+  { scale, foreign }: LandmarkAttentionOptions = {},
 ): void {
   const operation = "landmarkAttentionBackward";
   const { q: dQ, k: dK, v: dV } = gradients;
@@ -50,7 +48,7 @@ export function landmarkAttentionBackward(
   const plan = checkBlocks(operation, host, blocks, shape);
   const pool = checkForeign(host, operation, foreign, gradients.foreign, shape);
   const job: Job = {
-    ...{ shape, plan, q, out, top, dOut, dQ, way },
+    ...{ shape, plan, q, out, top, dOut, dQ },
     scale: scale ?? 1 / Math.sqrt(shape.D),
   };
   const own = { k, v, dK, dV };

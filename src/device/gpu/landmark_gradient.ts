@@ -26,21 +26,6 @@ import type { GpuBlocks } from "./blocks.ts";
 import { float, type GpuHost, spread } from "./host.ts";
 import type { Constants, Kernel } from "./kernel.ts";
 
-/** How the kernels are written, and how queries are cut. */
-export interface GradientWay {
-  /** Workgroups begin with the longest walks of all heads, not with all of the first head. */
-  readonly headsFirst: boolean;
-  /** Tiles of what is multiplied in workgroup memory; with two, half the barriers. */
-  readonly buffers: 1 | 2;
-  /** 1: loops of what is spelled out, 2: hardly any. Loops alone where compiling takes too long. */
-  readonly spelled: 1 | 2;
-  /** The levels of a slice take up at most so much, where 64 queries allow it. */
-  readonly levelBytes: number;
-}
-
-/** What is taken where nothing else is asked for. */
-export const WAY: GradientWay = { headsFirst: true, buffers: 1, spelled: 1, levelBytes: 2 ** 27 };
-
 /** What all kernels of a call have in common. */
 export interface Job {
   readonly shape: Readonly<Record<"B" | "T" | "S" | "H" | "G" | "D", number>>;
@@ -51,7 +36,6 @@ export interface Job {
   readonly top: Tensor;
   readonly dOut: Tensor;
   readonly dQ: Tensor;
-  readonly way: GradientWay;
 }
 
 /** Keys and values, and where their gradients go. */
@@ -90,6 +74,8 @@ function bytesOf(buffers: number): number {
 const COLUMNS = 64;
 /** Queries that a workgroup prepares. */
 const PREPARED = 16;
+/** The levels of a slice take up at most so much, where 64 queries allow it. */
+const LEVEL_BYTES = 2 ** 28;
 
 const prepare = { name: "landmark_attention_backward_prepare", source: prepareSource };
 const pool = { name: "landmark_attention_backward_pool", source: poolSource };
@@ -166,8 +152,8 @@ function ofAny(plan: GpuBlocks): Layout {
  * Cuts the queries so that the levels of a slice are not too large, into slices of one length: a
  * short one behind the others has few workgroups, which all walk far.
  */
-export function* slicesOf(host: GpuHost, { shape: { B, T, H }, plan, way }: Job): Iterable<Slice> {
-  const budget = Math.min(way.levelBytes, host.limits.tensorBytes);
+export function* slicesOf(host: GpuHost, { shape: { B, T, H }, plan }: Job): Iterable<Slice> {
+  const budget = Math.min(LEVEL_BYTES, host.limits.tensorBytes);
   const queries = Math.floor(budget / (8 * H * (layoutOf(plan).blocks + 1)));
   const most = queries >= T ? T : Math.max(1, Math.floor(queries / TILE)) * TILE;
   const slices = Math.ceil(T / most);
@@ -192,7 +178,7 @@ export function backSlice(
   own: Keys,
   listed?: Listed,
 ): void {
-  const { shape: { T, S, H, G, D }, plan, q, out, top, dOut, dQ, way } = job;
+  const { shape: { T, S, H, G, D }, plan, q, out, top, dOut, dQ } = job;
   const { row, rows, first, count } = slice;
   const { blocks: N, stretch } = layoutOf(plan);
   const rowKeys = plan.distinct === 1 ? 0 : S;
@@ -223,9 +209,9 @@ export function backSlice(
     const tiles = Math.ceil((name === "keys" ? keys : count) / TILE);
     const constants: Constants = {
       D,
-      SPELLED: host.features.rolled ? 0 : way.spelled,
-      HEADS_FIRST: Number(way.headsFirst),
-      BUFFERS: bytesOf(way.buffers) <= host.limits.workgroupBytes ? way.buffers : 1,
+      SPELLED: Number(!host.features.rolled),
+      // Two tiles of what is multiplied have half the barriers.
+      BUFFERS: bytesOf(2) <= host.limits.workgroupBytes ? 2 : 1,
       ...(isOwn && plan.regular > 0 && { M: plan.regular }),
       ...(levelsFrom === "made" && { M: stretch }),
       ...(name === "queries" && { WIDE: parts > 1 ? 1 : 0 }),
@@ -234,7 +220,7 @@ export function backSlice(
       tensors: [...inputs, levels, seen, ...outputs],
       params: [row, first, count, T, keys, H, G, N, rowKeys, float(job.scale), bias],
       constants,
-      groups: way.headsFirst ? [heads[name], tiles, rows] : [tiles, heads[name], rows],
+      groups: [heads[name], tiles, rows],
     });
   };
   const hasEarlier = plan.regular === 0 || plan.regular < S;

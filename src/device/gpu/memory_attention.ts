@@ -7,7 +7,7 @@ import { GpuTensor } from "./gpu_tensor.ts";
 import { float, type GpuHost, spread } from "./host.ts";
 import { checkIndices } from "./host_check.ts";
 import { landmarkAttention } from "./landmark_attention.ts";
-import { attendByParts, type PartsWay, type Reading } from "./memory_attention_parts.ts";
+import { attendByParts, type Reading } from "./memory_attention_parts.ts";
 
 const kernel = { name: "memory_attention", source };
 
@@ -28,7 +28,7 @@ export function memoryAttention(
   blocks: Blocks,
   chosen: Chosen | undefined,
   out: Tensor,
-  options: { scale?: number; way?: PartsWay | false } = {},
+  options: { scale?: number } = {},
 ): void {
   const operation = "memoryAttention";
   const patterns = {
@@ -40,9 +40,9 @@ export function memoryAttention(
   } as const;
   const sizes = matchShapes(operation, patterns, { q, queries, k, v, out });
   const plan = checkBlocks(operation, host, blocks, { ...sizes, B: 1 });
-  const { scale = 1 / Math.sqrt(sizes.D), way } = options;
+  const { scale = 1 / Math.sqrt(sizes.D) } = options;
   if (chosen) checkChosen(host, chosen, sizes);
-  const reading = { queries, q, k, v, out, blocks: plan, chosen, scale, way, sizes };
+  const reading = { queries, q, k, v, out, blocks: plan, chosen, scale, sizes };
   if (sizes.T === 0) return;
   if (sizes.T <= FEW_QUERIES && plan.regular > 0) return attendByParts(host, reading);
 

@@ -24,18 +24,8 @@ const join = { name: "memory_attention_join", source: joinSource };
 /** Numbers that parts may take before tokens are read in several goes. */
 const ROOM = 2 ** 24;
 
-/** How the kernel for quads is written. */
-export interface PartsWay {
-  /** Threads of a workgroup. */
-  readonly threads: 64 | 128 | 256;
-  /** Fours of keys that a thread asks for at once. */
-  readonly depth: 1 | 2;
-  /** How lanes of a row add; by "shared" where a subgroup has no room for a row. */
-  readonly by: keyof typeof QUADS;
-}
-
-/** What is taken where nothing else is asked for. */
-const WAY: PartsWay = { threads: 128, depth: 1, by: "subgroups" };
+/** Of a workgroup for quads: of 64, 128 and 256 the fastest on an H100 (Deno's WebGPU, halves). */
+const THREADS = 64;
 
 /** What a call is about, its shapes checked. */
 export interface Reading {
@@ -47,8 +37,6 @@ export interface Reading {
   readonly blocks: GpuBlocks;
   readonly chosen: Chosen | undefined;
   readonly scale: number;
-  /** How parts are made: false is the kernel for any width. */
-  readonly way: PartsWay | false | undefined;
   readonly sizes: Readonly<Record<"T" | "Z" | "S" | "H" | "G" | "D", number>>;
 }
 
@@ -101,7 +89,7 @@ function attendSome(host: GpuHost, reading: Reading, top: Tensor | undefined, so
 /** Parts of some queries: the chosen blocks in one segment of the pool, and the section's blocks. */
 function runParts(
   host: GpuHost,
-  { queries, q, k, v, blocks, chosen, scale, way = WAY, sizes: { T, Z, S, H, G, D } }: Reading,
+  { queries, q, k, v, blocks, chosen, scale, sizes: { T, Z, S, H, G, D } }: Reading,
   made: Tensor,
   { first, tokens, count, all }: Some,
   { segment, start, here }: { segment: Tensor; start: number; here: number },
@@ -113,8 +101,8 @@ function runParts(
   const numbers = segment.dtype === "f16" ? 8 : 4;
   const isWhole = D % numbers === 0 && host.offset(segment) % numbers === 0 &&
     fours.every((tensor) => host.offset(tensor) % 4 === 0);
-  const fitting = way && isWhole && D <= 4 * way.threads ? way : undefined;
-  const { kernel, constants } = kernelOf(host, D, numbers, fitting);
+  const hasQuads = isWhole && D <= 4 * THREADS;
+  const { kernel, constants } = hasQuads ? quadsOf(host, D, numbers) : { kernel: parts };
   host.run(kernel, {
     tensors: [...fours, listed(chosen?.entries), listed(chosen?.slots), segment, made],
     params: [
@@ -127,20 +115,18 @@ function runParts(
   });
 }
 
-/** For rows of whole quads, which hold so many numbers each, or without a way for any. */
-function kernelOf(
+/** For rows of whole quads, which hold so many numbers each; by subgroups with room for a row. */
+function quadsOf(
   { features: { subgroups } }: GpuHost,
   D: number,
   numbers: number,
-  way: PartsWay | undefined,
-): { kernel: Kernel; constants: Constants } {
-  if (!way) return { kernel: parts, constants: {} };
+): { kernel: Kernel; constants?: Constants } {
   const LANES = 2 ** Math.ceil(Math.log2(D / numbers));
-  const by = (subgroups?.min ?? 0) >= LANES ? way.by : "shared";
-  const enable = by === "subgroups" ? subgroups?.enable : undefined;
+  const fits = (subgroups?.min ?? 0) >= LANES;
+  const enable = fits ? subgroups?.enable : undefined;
   return {
-    kernel: QUADS[by],
-    constants: { ...(enable && { enable }), LANES, THREADS: way.threads, DEPTH: way.depth },
+    kernel: QUADS[fits ? "subgroups" : "shared"],
+    constants: { ...(enable && { enable }), LANES, THREADS },
   };
 }
 
