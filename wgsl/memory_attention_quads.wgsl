@@ -2,8 +2,8 @@
 // quads of words: D a multiple of 4, or of 8 where HALF is 1 and the pool holds halves.
 //
 // Bound by memory, so that all loads of a step, keys and values, are asked for before the first is
-// used. What a thread holds is spelled out: Deno's compiler bounds every loop, which the driver then
-// does not unroll, and an array that is indexed in it ends up in memory.
+// used. What a thread holds is spelled out: Deno's compiler bounds every loop, and a driver may then
+// keep an array that is indexed in it in memory.
 //
 // One workgroup for each part, spread: rows of LANES threads, which have a quad of words each. A row
 // takes four keys at a time, and keeps a softmax of its own over all it has seen; at the end the
