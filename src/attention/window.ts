@@ -9,6 +9,8 @@ import { xlMechanism } from "./xl.ts";
 export interface WindowMechanismOptions {
   /** Tokens that a token sees, itself included. */
   readonly size: number;
+  /** Borders of a state stand at multiples of it: markers are not parted from what they follow. @default {1} */
+  readonly border?: number | undefined;
 }
 
 /** Tokens that a state takes at once, where the window is shorter. */
@@ -17,10 +19,10 @@ const CHUNK = 192;
 /** Attention to the last tokens alone: what there was before memories, and what they are held against. */
 export function windowMechanism(
   heads: CachePlan["heads"],
-  { size }: WindowMechanismOptions,
+  { size, border = 1 }: WindowMechanismOptions,
 ): Mechanism {
   const streaming = xlMechanism(heads, {
-    window: Math.max(size, CHUNK),
+    window: Math.ceil(Math.max(size, CHUNK) / border) * border,
     cache: size - 1,
     positions: "rope",
     clamp: 1,

@@ -34,5 +34,5 @@ function mechanismNamed(
   }
   if (name === "infini") return infiniMechanism(heads, infini!);
   if (name === "xl") return xlMechanism(heads, xl!);
-  return windowMechanism(heads, window!);
+  return windowMechanism(heads, { ...window!, border: landmark?.blockSize });
 }
