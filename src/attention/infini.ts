@@ -1,6 +1,7 @@
 import type { Device, Tensor } from "../device/device.ts";
 import type { Ops } from "../device/ops.ts";
 import {
+  type Beside,
   GATE,
   type InfiniMechanismOptions,
   type InfiniPlan,
@@ -8,10 +9,11 @@ import {
   START,
 } from "./infini_plan.ts";
 
-import { infiniState } from "./infini_state.ts";
+import { type InfiniState, infiniState } from "./infini_state.ts";
 import { emptyInfiniParts } from "./infini_parts.ts";
 import { restoreInfiniParts } from "./infini_snapshot.ts";
 import type {
+  Attend,
   Batch,
   BatchAttention,
   Handed,
@@ -19,10 +21,20 @@ import type {
   LayerInput,
   Mechanism,
   OwnParameter,
+  SavedState,
+  StateOptions,
   Window,
 } from "./mechanism.ts";
 import { rotationTable } from "./rotations.ts";
-import { segmentsOf, type Stretch } from "./segments.ts";
+import { type Segments, segmentsOf, type Stretch } from "./segments.ts";
+
+/** Infini-attention, whose memory may be beside another attention than that inside its segments. */
+export interface InfiniMechanism extends Mechanism {
+  /** Attention over whole rows: beside `near`, if there is one. */
+  batch(device: Device, batch: Batch & Beside): BatchAttention;
+  state(device: Device, options?: StateOptions): InfiniState;
+  restore(device: Device, saved: SavedState, options?: StateOptions): Promise<InfiniState>;
+}
 
 /**
  * Infini-attention (Munkhdalai et al., arXiv 2404.07143): ordinary attention inside a segment, and
@@ -30,11 +42,14 @@ import { segmentsOf, type Stretch } from "./segments.ts";
  *
  * Positions turn keys and queries inside a segment, and begin anew in each; the memory has none.
  */
-export function infiniMechanism(heads: HeadShape, options: InfiniMechanismOptions): Mechanism {
+export function infiniMechanism(
+  heads: HeadShape,
+  options: InfiniMechanismOptions,
+): InfiniMechanism {
   const plan = planInfini(heads, options);
   return {
     name: "infini",
-    capabilities: { causal: true, boundedState: true, randomAccess: false },
+    capabilities: { causal: true, boundedState: true, randomAccess: false, replaceable: false },
     marker: undefined,
     parameters: (layer) => new Map(layer === undefined ? [] : ownParameters(heads, plan)),
     batch: (device, batch) => infiniBatch(device, heads, plan, batch),
@@ -70,7 +85,7 @@ function infiniBatch(
   device: Device,
   heads: HeadShape,
   plan: InfiniPlan,
-  batch: Batch,
+  batch: Batch & Beside,
 ): BatchAttention {
   using stack = new DisposableStack();
   const make = (shape: readonly number[]): Tensor => stack.use(device.tensor(shape));
@@ -100,8 +115,10 @@ function infiniBatch(
         const handed: Handed[] = [];
         return {
           handed,
-          attend(ops, layer, input) {
-            const { out, after } = segment.attend(ops, input, fronts[w][w === 0 ? 0 : layer]);
+          async attend(ops, layer, input) {
+            const local = await segment.near(ops, layer, input);
+            const before = fronts[w][w === 0 ? 0 : layer];
+            const { out, after } = segment.withMemory(ops, input, local, before);
             const kept = fronts[w + 1]?.[layer];
             if (kept) {
               device.copy(after, kept);
@@ -120,34 +137,69 @@ function infiniBatch(
 /** What the windows of a batch share. */
 interface Shared {
   readonly plan: InfiniPlan;
-  readonly batch: Batch;
+  readonly batch: Batch & Beside;
   readonly rotations: Tensor;
   /** The memory that holds nothing. */
   readonly empty: Tensor;
 }
 
-/** Attention of one window, in any layer. */
+/** Attention of one window, in any layer: what the memory is beside, and the two together. */
 interface SegmentAttention extends Disposable {
-  attend(ops: Ops, input: LayerInput, before: Tensor): { out: Tensor; after: Tensor };
+  readonly near: Attend;
+  withMemory(
+    ops: Ops,
+    input: LayerInput,
+    local: Tensor,
+    before: Tensor,
+  ): { out: Tensor; after: Tensor };
 }
 
 function segmentAttention(
   device: Device,
-  { plan, batch, rotations, empty }: Shared,
+  shared: Shared,
   window: Stretch,
 ): SegmentAttention {
-  const { rows, present } = batch;
-  const { learnedStart, options } = plan;
+  const { plan: { segment, learnedStart, options }, batch, empty } = shared;
+  const { rows } = batch;
   using stack = new DisposableStack();
-  const cut = segmentsOf(batch, window, { size: plan.segment, learnedStart });
-  const i32 = (shape: readonly number[], data: Int32Array): Tensor =>
-    stack.use(device.tensor(shape, { dtype: "i32", data }));
-  const segments = i32([rows, cut.count, 3], cut.table);
-  const positions = i32([cut.position.length], cut.position);
-  // Inside a segment attention is ordinary: a plan without landmarks. Whole segments are rows of
-  // their own, which kernels are fastest at; others are documents.
+  const cut = segmentsOf(batch, window, { size: segment, learnedStart });
+  const segments = stack.use(
+    device.tensor([rows, cut.count, 3], { dtype: "i32", data: cut.table }),
+  );
+  const near = batch.near ?? stack.use(attentionInside(device, shared, window, cut)).attend;
+  const owned = stack.move();
+  return {
+    near,
+    withMemory(ops, input, local, before) {
+      const grid = (x: Tensor): Tensor =>
+        ops.reshape(x, [rows, window.length, ...x.shape.slice(1)]);
+      const [q, k, v] = [input.q(), input.k(), input.v()];
+      const { out, after } = ops.infiniAttention({
+        ...{ q: grid(q), k: grid(k), v: grid(v), local: grid(local), segments, before, options },
+        gate: input.own(GATE),
+        initial: learnedStart ? input.own(START) : empty,
+      });
+      return { out: ops.reshape(out, q.shape), after };
+    },
+    [Symbol.dispose]: () => owned.dispose(),
+  };
+}
+
+/** Ordinary attention inside the segments of a window: a plan without landmarks. */
+function attentionInside(
+  device: Device,
+  { plan, batch, rotations }: Shared,
+  window: Stretch,
+  cut: Segments,
+): Disposable & { readonly attend: Attend } {
+  const { rows, document, present } = batch;
+  using stack = new DisposableStack();
+  const positions = stack.use(
+    device.tensor([cut.position.length], { dtype: "i32", data: cut.position }),
+  );
+  // Whole segments are rows of their own, which kernels are fastest at; others are documents.
   const whole = cut.count === 1 || window.length === cut.count * plan.segment;
-  const apart = whole && !batch.document && !present;
+  const apart = whole && !document && !present;
   const [localRows, localLength] = apart
     ? [rows * cut.count, window.length / cut.count]
     : [rows, window.length];
@@ -159,21 +211,13 @@ function segmentAttention(
   ));
   const owned = stack.move();
   return {
-    attend(ops, input, before) {
-      const grid = (x: Tensor): Tensor =>
-        ops.reshape(x, [rows, window.length, ...x.shape.slice(1)]);
+    attend(ops, _layer, input) {
       const segment = (x: Tensor): Tensor =>
         ops.reshape(x, [localRows, localLength, ...x.shape.slice(1)]);
       const turn = (x: Tensor): Tensor => segment(ops.rope(x, positions, rotations));
-      const [q, k, v] = [input.q(), input.k(), input.v()];
-      const near = ops.landmarkAttention(turn(q), turn(k), segment(v), blocks);
-      const local = ops.reshape(near, [rows, window.length, ...near.shape.slice(2)]);
-      const { out, after } = ops.infiniAttention({
-        ...{ q: grid(q), k: grid(k), v: grid(v), local, segments, before, options },
-        gate: input.own(GATE),
-        initial: learnedStart ? input.own(START) : empty,
-      });
-      return { out: ops.reshape(out, q.shape), after };
+      const q = input.q();
+      const out = ops.landmarkAttention(turn(q), turn(input.k()), segment(input.v()), blocks);
+      return ops.reshape(out, q.shape);
     },
     [Symbol.dispose]: () => owned.dispose(),
   };

@@ -1,5 +1,5 @@
 import type { InfiniOptions } from "../device/device.ts";
-import type { HeadShape } from "./mechanism.ts";
+import type { Attend, HeadShape } from "./mechanism.ts";
 
 /** What Infini-attention needs to know beside the heads. */
 export interface InfiniMechanismOptions {
@@ -9,6 +9,12 @@ export interface InfiniMechanismOptions {
   readonly update?: InfiniOptions["update"];
   /** A text begins from a memory that is learnt, not from an empty one. @default {false} */
   readonly learnedStart?: boolean;
+}
+
+/** What a memory is beside. */
+export interface Beside {
+  /** Its result takes the place of attention inside the segments. @default {that attention} */
+  readonly near?: Attend | undefined;
 }
 
 /** The gate β of every query head, before its sigmoid: how much the memory counts. */

@@ -1,14 +1,20 @@
 import type { Tensor } from "../device/device.ts";
 import { countUp } from "./cache_plan.ts";
 import { copyOfInfini, type InfiniParts } from "./infini_parts.ts";
-import { GATE, START } from "./infini_plan.ts";
+import { type Beside, GATE, START } from "./infini_plan.ts";
 import { saveInfiniState } from "./infini_snapshot.ts";
-import type { LayerInput, State, Step, StepOptions } from "./mechanism.ts";
+import type { Attend, LayerInput, State, Step, StepOptions } from "./mechanism.ts";
 import { type StepGuard, stepGuard } from "./step_guard.ts";
 import { replaceNothing, usageWithoutBlocks } from "./state_usage.ts";
 
+/** A state whose memory may be beside another attention than that inside its segments. */
+export interface InfiniState extends State {
+  /** Steps of a state are all beside another, or none is. */
+  step(count: number, options?: StepOptions & Beside): Step;
+}
+
 /** The streaming half of Infini-attention. */
-export function infiniState(parts: InfiniParts): State {
+export function infiniState(parts: InfiniParts): InfiniState {
   const { plan, section, memoryBytes } = parts;
   const guard = stepGuard();
   return {
@@ -40,10 +46,10 @@ function beginStep(
   parts: InfiniParts,
   count: number,
   guard: StepGuard,
-  options: StepOptions = {},
+  options: StepOptions & Beside = {},
 ): Step {
   const { device, plan, section, rotations } = parts;
-  const { behind = 0 } = options;
+  const { behind = 0, near } = options;
   const at = section.length + behind;
   const check = guard.begin(count, plan.segment - at, behind);
   const positions = countUp(device, 1, count, at);
@@ -52,32 +58,30 @@ function beginStep(
   const append = (layer: number, input: LayerInput): void => {
     const [k, own] = [input.k(), (x: Tensor): Tensor => device.view(x, at, count)];
     device.copy(k, own(section.rawKeys[layer]));
-    device.rope(k, positions, rotations, own(section.keys[layer]));
+    if (!near) device.rope(k, positions, rotations, own(section.keys[layer]));
     device.copy(input.v(), own(section.values[layer]));
     if (parts.folded === 0 && plan.learnedStart) starts.set(layer, input.own(START));
+  };
+  /** Attention inside the segment. */
+  const inside: Attend = (ops, layer, input) => {
+    const grid = (x: Tensor): Tensor => device.reshape(x, [1, ...x.shape]);
+    const upTo = (x: Tensor): Tensor => grid(device.view(x, 0, at + count));
+    const q = input.q();
+    const turned = grid(ops.rope(q, positions, rotations));
+    const [keys, values] = [upTo(section.keys[layer]), upTo(section.values[layer])];
+    return device.reshape(ops.windowAttention(turned, keys, values), q.shape);
   };
   return {
     count,
     reads: [],
-    attend(ops, layer, input) {
+    async attend(ops, layer, input) {
       check();
       append(layer, input);
-      const q = input.q();
-      const upTo = (x: Tensor): Tensor => grid(device.view(x, 0, at + count));
-      const grid = (x: Tensor): Tensor => device.reshape(x, [1, ...x.shape]);
-      const turned = ops.rope(q, positions, rotations);
-      const local = device.reshape(
-        ops.windowAttention(
-          grid(turned),
-          upTo(section.keys[layer]),
-          upTo(section.values[layer]),
-        ),
-        q.shape,
-      );
+      const local = await (near ?? inside)(ops, layer, input);
       const memory = starts.get(layer) ?? (parts.folded > 0 ? parts.memories[layer] : undefined);
       if (memory === undefined) return local;
-      const out = ops.input(q.shape);
-      device.infiniRead(q, local, input.own(GATE), memory, out, plan.options);
+      const out = ops.input(local.shape);
+      device.infiniRead(input.q(), local, input.own(GATE), memory, out, plan.options);
       return out;
     },
     remember(layer, input) {

@@ -40,7 +40,7 @@ export function landmarkMechanism(heads: HeadShape, options: LandmarkOptions): M
   const defaults = { blockSize, topBlocks, chunk, memoryLayers };
   return {
     name: "landmark",
-    capabilities: { causal: true, boundedState: false, randomAccess: true },
+    capabilities: { causal: true, boundedState: false, randomAccess: true, replaceable: true },
     marker: { token: landmarkToken, every: blockSize },
     parameters: () => new Map(),
     batch: (device, batch) => landmarkBatch(device, heads, blockSize, batch),

@@ -4,11 +4,17 @@ import type {
   BatchAttention,
   LayerInput,
   Mechanism,
-  SavedState,
   State,
+  StateOptions,
   Step,
 } from "./mechanism.ts";
-import { replaceNothing, usageTogether } from "./state_usage.ts";
+import {
+  capabilitiesTogether,
+  emptyTogether,
+  restoreTogether,
+  stateTogether,
+  stepTogether,
+} from "./together.ts";
 
 /** A mechanism and the layers that have it, which it counts from 0. */
 export interface LayeredPart {
@@ -23,15 +29,11 @@ export function layeredMechanism(parts: readonly LayeredPart[]): Mechanism {
   const partOf = (layer: number): number => parts.findIndex(({ layers }) => layers.includes(layer));
   const inner = (layer: number): number => parts[partOf(layer)].layers.indexOf(layer);
   const route = { parts, partOf, inner };
-  const every = (name: keyof Mechanism["capabilities"]): boolean =>
-    all.every(({ capabilities }) => capabilities[name]);
+  const withOptions = (options: StateOptions) =>
+    parts.map((part) => ({ mechanism: part.mechanism, options: optionsOf(part, options) }));
   return {
     name: all.map(({ name }) => name).join("+"),
-    capabilities: {
-      causal: every("causal"),
-      boundedState: every("boundedState"),
-      randomAccess: all.some(({ capabilities }) => capabilities.randomAccess),
-    },
+    capabilities: capabilitiesTogether(all),
     marker: all.find(({ marker }) => marker)?.marker,
     parameters: (layer) =>
       layer === undefined
@@ -48,30 +50,9 @@ export function layeredMechanism(parts: readonly LayeredPart[]): Mechanism {
         [Symbol.dispose]: () => owned.dispose(),
       };
     },
-    state(device, options) {
-      using stack = new DisposableStack();
-      const states = parts.map((part) =>
-        stack.use(part.mechanism.state(device, optionsOf(part, options)))
-      );
-      stack.move();
-      return layeredState(route, states);
-    },
-    async restore(device, saved, options) {
-      using stack = new DisposableStack();
-      const states: State[] = [];
-      const about = saved.about.parts as SavedState["about"][];
-      // One after the other reads its own from the same records.
-      const records = saved.records[Symbol.asyncIterator]();
-      const shared = { [Symbol.asyncIterator]: () => records };
-      for (const [i, part] of parts.entries()) {
-        const own = { about: about[i], records: shared };
-        states.push(
-          stack.use(await part.mechanism.restore(device, own, optionsOf(part, options))),
-        );
-      }
-      stack.move();
-      return layeredState(route, states);
-    },
+    state: (device, options) => layeredState(route, emptyTogether(device, withOptions(options))),
+    restore: async (device, saved, options) =>
+      layeredState(route, await restoreTogether(device, saved, withOptions(options))),
   };
 }
 
@@ -110,40 +91,18 @@ function optionsOf<Options extends MemoryOptions>({ layers }: LayeredPart, optio
 }
 
 function layeredState(route: Route, states: readonly State[]): State {
-  const [first] = states;
-  return {
-    get room() {
-      return Math.min(...states.map(({ room }) => room));
-    },
-    get local() {
-      return first.local;
-    },
-    get length() {
-      return first.length;
-    },
-    get bytes() {
-      return states.reduce((sum, { bytes }) => sum + bytes, 0);
-    },
-    get usage() {
-      return usageTogether(states.map(({ usage }) => usage));
-    },
-    get mayGoAhead() {
-      return states.every(({ mayGoAhead }) => mayGoAhead);
-    },
-    step: (count, options) => layeredStep(route, states.map((state) => state.step(count, options))),
-    fork: () => layeredState(route, states.map((state) => state.fork())),
-    replace: replaceNothing,
-    missingBytes: (count) => states.reduce((sum, state) => sum + state.missingBytes(count), 0),
-    save: () => savedTogether(states),
-    [Symbol.dispose]() {
-      for (const state of states) state[Symbol.dispose]();
-    },
-  };
+  return stateTogether(states, (states, count, options) => {
+    using stack = new DisposableStack();
+    const steps = states.map((state) => stack.use(state.step(count, options)));
+    stack.move();
+    return layeredStep(route, steps);
+  });
 }
 
 function layeredStep({ parts, partOf, inner }: Route, steps: readonly Step[]): Step {
-  return {
-    count: steps[0].count,
+  const bounded = (i: number): boolean => parts[i].mechanism.capabilities.boundedState;
+  const order = [...steps.keys()].sort((a, b) => +bounded(a) - +bounded(b));
+  return stepTogether(order.map((i) => steps[i]), {
     attend: (ops, layer, input) => steps[partOf(layer)].attend(ops, inner(layer), input),
     remember: (layer: number, input: LayerInput) =>
       steps[partOf(layer)].remember(inner(layer), input),
@@ -152,23 +111,5 @@ function layeredStep({ parts, partOf, inner }: Route, steps: readonly Step[]): S
         reads.map((read) => ({ ...read, layer: parts[i].layers[read.layer] }))
       );
     },
-    async commit() {
-      // Those that may find no room come first: if one fails, none of the others has begun.
-      const bounded = (i: number): boolean => parts[i].mechanism.capabilities.boundedState;
-      for (const i of [...steps.keys()].sort((a, b) => +bounded(a) - +bounded(b))) {
-        await steps[i].commit();
-      }
-    },
-    [Symbol.dispose]() {
-      for (const step of steps) step[Symbol.dispose]();
-    },
-  };
-}
-
-function savedTogether(states: readonly State[]): SavedState {
-  const saved = states.map((state) => state.save());
-  const records = async function* (): AsyncGenerator<Uint8Array> {
-    for (const each of saved) yield* each.records;
-  };
-  return { about: { parts: saved.map(({ about }) => about) }, records: records() };
+  });
 }

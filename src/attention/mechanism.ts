@@ -66,6 +66,8 @@ export interface Capabilities {
   readonly boundedState: boolean;
   /** It can go back to exact old tokens. */
   readonly randomAccess: boolean;
+  /** Tokens that were read can be replaced by others. */
+  readonly replaceable: boolean;
 }
 
 /** Rows of equal length, read at once, as training does. */

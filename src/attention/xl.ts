@@ -38,7 +38,7 @@ export function xlMechanism(heads: CachePlan["heads"], options: CacheOptions): M
   const plan = { ...options, heads };
   return {
     name: "xl",
-    capabilities: { causal: true, boundedState: true, randomAccess: false },
+    capabilities: { causal: true, boundedState: true, randomAccess: false, replaceable: false },
     marker: undefined,
     parameters: (layer) => new Map(options.positions === "rope" ? [] : ownParameters(plan, layer)),
     batch: (device, batch) => xlBatch(device, plan, batch),

@@ -3,7 +3,7 @@
 import { GATE } from "../attention/infini_plan.ts";
 import type { Files } from "../io/files.ts";
 import { openCheckpoint } from "../model/checkpoint/checkpoint.ts";
-import type { MechanismName } from "../model/attention_config.ts";
+import type { CompressiveConfig, MechanismName } from "../model/attention_config.ts";
 import type { ModelConfig } from "../model/config.ts";
 import { parameterShapes } from "../model/parameters.ts";
 import { facts, grouped, paint, sizeText, type Terminal } from "./terminal.ts";
@@ -66,18 +66,18 @@ function mechanismFacts(
     const own = [...mechanisms.keys()].filter((layer) => mechanisms[layer] === name);
     return isMixed ? `; layers ${own.join(", ")}` : "";
   };
+  const memoryText = ({ update, segment }: CompressiveConfig): string =>
+    `written ${update === "delta" ? "by the delta rule" : "by adding"} every ${segment} tokens`;
   const lines: [string, string][] = [];
   if (landmark) {
-    const { blockSize, topBlocks, chunk, memoryLayers } = landmark;
+    const { blockSize, topBlocks, chunk, memoryLayers, memory } = landmark;
     lines.push(
       ["blocks", `of ${blockSize} tokens, ${topBlocks} read at a time, chunks of ${chunk}`],
       ["remembers in", `layers ${memoryLayers.join(", ")}`],
     );
+    if (memory) lines.push(["memory", `beside the blocks, ${memoryText(memory)}`]);
   }
-  if (infini) {
-    const rule = infini.update === "delta" ? "by the delta rule" : "by adding";
-    lines.push(["memory", `written ${rule} every ${infini.segment} tokens${layers("infini")}`]);
-  }
+  if (infini) lines.push(["memory", `${memoryText(infini)}${layers("infini")}`]);
   if (xl) lines.push(["cache", `of ${xl.cache} tokens before each window of ${xl.window}`]);
   if (window) lines.push(["window", `of ${window.size} tokens${layers("window")}`]);
   return lines;

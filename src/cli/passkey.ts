@@ -81,7 +81,7 @@ async function measure(
     .reduce((sum, { questions }) => sum + questions.length, 0);
   // Only where reading reaches back a bounded way can a part of it be replaced.
   const whole = values.reading !== "recent" ||
-    cairn.config.mechanisms.some((name) => name !== "landmark");
+    !cairn.mechanism.capabilities.replaceable;
   const outcomes: Outcome[] = [];
   try {
     for (const haystack of haystacks) {

@@ -146,12 +146,12 @@ async function findKeys(
   { prompts, seed }: ComparisonMeasure,
   { signal, onProgress }: MeasureOptions,
 ) {
-  const { tokenizer, config } = cairn;
+  const { tokenizer, mechanism } = cairn;
   const haystacks = makeHaystacks("text", {
     ...{ length, questions: prompts, book, tokenizer },
     random: random(seed, length),
   });
-  const whole = config.mechanisms.some((name) => name !== "landmark");
+  const whole = !mechanism.capabilities.replaceable;
   const outcomes: Outcome[] = [];
   for (const haystack of haystacks) {
     using session = cairn.session();

@@ -16,16 +16,22 @@ export interface LandmarkConfig {
   readonly chunk: number;
   /** The layers that have a long memory, ascending (`memory_layers`; all that it has by default). */
   readonly memoryLayers: readonly number[];
+  /** A memory of Infini-attention beside the blocks of each layer (`memory`). */
+  readonly memory: CompressiveConfig | undefined;
 }
 
-/** Infini-attention (`infini`). */
-export interface InfiniConfig {
-  /** Tokens that are written to the memory at once (`segment`). */
+/** A memory of fixed size. */
+export interface CompressiveConfig {
+  /** Tokens that are written to the memory at once (`segment`); a multiple of M beside landmarks. */
   readonly segment: number;
   /** How they are written (`update`). */
   readonly update: "linear" | "delta";
   /** Whether a text begins from a memory that was learnt (`learned_start`). */
   readonly learnedStart: boolean;
+}
+
+/** Infini-attention (`infini`). */
+export interface InfiniConfig extends CompressiveConfig {
   /** What σ(gate) is the share of in the file: the memory's here, the local one's in some (`gate`). */
   readonly gate: "memory" | "local";
 }
@@ -94,10 +100,11 @@ export function readAttention(fields: Fields, around: Surroundings): AttentionCo
     const inner = fields.fields(name);
     return inner && reader(inner, around, own(name));
   };
+  const landmark = read("landmark", readLandmark);
   return {
     mechanisms,
-    landmark: read("landmark", readLandmark),
-    infini: read("infini", readInfini),
+    landmark,
+    infini: read("infini", (inner) => readInfini(inner, around, landmark?.blockSize)),
     xl: read("xl", readXl),
     window: read("window", readWindow),
   };
@@ -125,9 +132,10 @@ function readMechanisms(
 
 function readLandmark(
   fields: Fields,
-  { vocab, tokenizer, contextLength }: Surroundings,
+  around: Surroundings,
   layers: readonly number[],
 ): LandmarkConfig {
+  const { vocab, tokenizer, contextLength } = around;
   const least = tokenizer === "bytes" ? BYTE_IDS : 0;
   const blockSize = fields.integer("block_size", { min: 2, max: 2 ** 16 });
   const topBlocks = fields.integer("top_blocks", { min: 1, max: 2 ** 12, fallback: 4 });
@@ -147,14 +155,28 @@ function readLandmark(
     throw fields.wrong("memory_layers", mustBe);
   }
   const landmarkToken = fields.integer("token_id", { min: least, max: vocab - 1 });
-  return { blockSize, landmarkToken, topBlocks, chunk, memoryLayers };
+  const beside = fields.fields("memory");
+  const memory = beside && readCompressive(beside, around, blockSize);
+  return { blockSize, landmarkToken, topBlocks, chunk, memoryLayers, memory };
 }
 
-function readInfini(fields: Fields, { contextLength }: Surroundings): InfiniConfig {
+/** @param blockSize Of the model's landmarks: a border must not part a token from the one behind it. */
+function readCompressive(
+  fields: Fields,
+  { contextLength }: Surroundings,
+  blockSize = 1,
+): CompressiveConfig {
+  const segment = fields.integer("segment", { min: 1, max: Math.min(contextLength, MOST_TOKENS) });
+  if (segment % blockSize !== 0) {
+    throw fields.wrong("segment", `a multiple of the landmarks' block_size, ${blockSize}`);
+  }
+  const update = oneOf(fields, "update", ["linear", "delta"], "delta");
+  return { segment, update, learnedStart: flag(fields, "learned_start") };
+}
+
+function readInfini(fields: Fields, around: Surroundings, blockSize?: number): InfiniConfig {
   return {
-    segment: fields.integer("segment", { min: 1, max: Math.min(contextLength, MOST_TOKENS) }),
-    update: oneOf(fields, "update", ["linear", "delta"], "delta"),
-    learnedStart: flag(fields, "learned_start"),
+    ...readCompressive(fields, around, blockSize),
     gate: oneOf(fields, "gate", ["memory", "local"], "memory"),
   };
 }
@@ -212,16 +234,10 @@ export function attentionJson(config: AttentionConfig): Record<string, unknown> 
         top_blocks: landmark.topBlocks,
         chunk: landmark.chunk,
         memory_layers: landmark.memoryLayers,
+        ...(landmark.memory && { memory: compressiveJson(landmark.memory) }),
       },
     }),
-    ...(infini && {
-      infini: {
-        segment: infini.segment,
-        update: infini.update,
-        learned_start: infini.learnedStart,
-        gate: infini.gate,
-      },
-    }),
+    ...(infini && { infini: { ...compressiveJson(infini), gate: infini.gate } }),
     ...(xl && {
       xl: {
         window: xl.window,
@@ -233,4 +249,8 @@ export function attentionJson(config: AttentionConfig): Record<string, unknown> 
     }),
     ...(window && { window }),
   };
+}
+
+function compressiveJson({ segment, update, learnedStart }: CompressiveConfig) {
+  return { segment, update, learned_start: learnedStart };
 }

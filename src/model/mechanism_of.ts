@@ -1,3 +1,4 @@
+import { besideMechanism } from "../attention/beside.ts";
 import { infiniMechanism } from "../attention/infini.ts";
 import { landmarkMechanism } from "../attention/landmark.ts";
 import { layeredMechanism } from "../attention/layered.ts";
@@ -30,7 +31,9 @@ function mechanismNamed(
 ): Mechanism {
   if (name === "landmark") {
     const memoryLayers = landmark!.memoryLayers.map((layer) => layers.indexOf(layer));
-    return landmarkMechanism(heads, { ...landmark!, memoryLayers });
+    const blocks = landmarkMechanism(heads, { ...landmark!, memoryLayers });
+    const { memory } = landmark!;
+    return memory ? besideMechanism(blocks, infiniMechanism(heads, memory)) : blocks;
   }
   if (name === "infini") return infiniMechanism(heads, infini!);
   if (name === "xl") return xlMechanism(heads, xl!);

@@ -10,6 +10,13 @@ const MECHANISMS: Readonly<Record<string, Record<string, unknown>>> = {
   "landmark": { landmark },
   "infini, linear": { infini: { segment: 8, update: "linear" } },
   "infini, delta, from a memory": { infini: { segment: 8, learned_start: true } },
+  "landmark beside a memory": { landmark: { ...landmark, memory: { segment: 8 } } },
+  "landmark beside a memory, all blocks read": {
+    landmark: {
+      ...{ ...landmark, top_blocks: 16, chunk: 8 },
+      memory: { segment: 12, update: "linear", learned_start: true },
+    },
+  },
   "xl": { xl: { window: 8, cache: 12 } },
   "xl, short cache, clamped": { xl: { window: 8, cache: 5, clamp: 6, same_length: true } },
   "xl, rotary": { xl: { window: 8, cache: 11, positions: "rope" } },

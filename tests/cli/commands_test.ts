@@ -298,6 +298,12 @@ Deno.test("compare trains mechanisms, and sets them side by side", async () => {
     models: {
       "with landmarks": { landmark: { block_size: 16, token_id: 256, top_blocks: 1, chunk: 32 } },
       "Infini": { infini: { segment: 32 } },
+      "beside": {
+        landmark: {
+          ...{ block_size: 16, token_id: 256, top_blocks: 1, chunk: 32 },
+          memory: { segment: 16 },
+        },
+      },
       "XL": { xl: { window: 32 } },
       "window": { window: { size: 32 } },
     },
@@ -321,8 +327,11 @@ Deno.test("compare trains mechanisms, and sets them side by side", async () => {
   }
   // What is trained is not trained again; Infini's gates are to be seen.
   const again = await run(`${line} --json`);
-  equal(JSON.parse(again.out).results.length, 4);
+  equal(JSON.parse(again.out).results.length, 5);
   ok(!/step/.test(again.note), again.note);
   const inspected = await run(`inspect ${text.folder}/out/infini/model`);
   match(inspected.out, /gates {10}0 \|.{10}\| 1, 2 heads, 0 below 0\.1 and 0 from 0\.9 on/);
+  const beside = (await run(`inspect ${text.folder}/out/beside/model`)).out;
+  match(beside, /memory {9}beside the blocks, written by the delta rule every 16 tokens/);
+  match(beside, /gates {10}0 \|/);
 });

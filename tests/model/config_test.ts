@@ -52,6 +52,7 @@ Deno.test("parseConfig() reads the tiny model", () => {
       topBlocks: 4,
       chunk: 192,
       memoryLayers: [0, 1, 2, 3, 4, 5],
+      memory: undefined,
     },
     infini: undefined,
     xl: undefined,
@@ -194,6 +195,7 @@ Deno.test("parseConfig() reads what layers look back with", () => {
     with_({ xl: { window: 64, cache: 32, positions: "rope", clamp: 7, same_length: true } }),
     with_({ window: { size: 1 } }),
     mixed,
+    changed({}, { memory: { segment: 64, update: "linear" } }),
   ];
   for (const text of texts) {
     deepEqual(parseConfig(formatConfig(parseConfig(text))), parseConfig(text));
@@ -210,6 +212,9 @@ Deno.test("parseConfig() reads what layers look back with", () => {
   });
   deepEqual(parseConfig(texts[4]).mechanisms, Array(6).fill("window"));
   deepEqual(parseConfig(mixed).landmark?.memoryLayers, [3, 4]);
+  deepEqual(parseConfig(texts[6]).landmark?.memory, {
+    ...{ segment: 64, update: "linear", learnedStart: false },
+  });
 });
 
 Deno.test("parseConfig() refuses mechanisms that it cannot put together", () => {
@@ -231,6 +236,11 @@ Deno.test("parseConfig() refuses mechanisms that it cannot put together", () => 
       "infini.learned_start",
       /true or false/,
     ],
+    [
+      { infini: { segment: 63 }, mechanisms: ["infini", ...Array(5).fill("landmark")] },
+      "infini.segment",
+      /a multiple of the landmarks' block_size, 64/,
+    ],
     [{ ...none, xl: { window: 8, cache: -1 } }, "xl.cache", /in \[0, /],
     [{ ...none, xl: { window: 8, positions: "x" } }, "xl.positions", /"relative" or "rope"/],
     [{ ...none, window: { size: 0 } }, "window.size", /in \[1, /],
@@ -244,6 +254,13 @@ Deno.test("parseConfig() refuses mechanisms that it cannot put together", () => 
     ],
   ];
   for (const [change, field, message] of cases) refuses(changed(change), field, message);
+  const beside: [Changes, string, RegExp][] = [
+    [{ memory: 64 }, "landmark.memory", /an object/],
+    [{ memory: {} }, "landmark.memory.segment", /an integer in \[1, 512\]/],
+    [{ memory: { segment: 96 } }, "landmark.memory.segment", /a multiple of .* block_size, 64/],
+    [{ memory: { segment: 64, update: "x" } }, "landmark.memory.update", /"linear" or "delta"/],
+  ];
+  for (const [change, field, message] of beside) refuses(changed({}, change), field, message);
 });
 
 Deno.test("parseConfig() refuses text that is no configuration", () => {
