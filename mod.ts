@@ -85,6 +85,7 @@ export { memoryFiles, type MemoryFilesOptions } from "./src/io/memory_files.ts";
 export type { ModelConfig } from "./src/model/config.ts";
 export type {
   AttentionConfig,
+  CompressiveConfig,
   InfiniConfig,
   LandmarkConfig,
   MechanismName,
