@@ -11,6 +11,12 @@ import {
 } from "./together.ts";
 
 /**
+ * Where gates of a memory begin that is beside what works without it: σ = 0.12. From the middle on,
+ * half of every head is first a memory that holds nothing yet (docs/mechanisms.md has both).
+ */
+export const BESIDE_GATE = -2;
+
+/**
  * The memory of Infini-attention beside another mechanism, in the same layers: for each head
  * out = σ(β)·memory + (1 − σ(β))·what the other gives. The memory takes in every token, markers
  * included, segment by segment; until the first one is written there is the other alone.

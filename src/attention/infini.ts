@@ -59,8 +59,8 @@ export function infiniMechanism(
 }
 
 function ownParameters({ heads }: HeadShape, plan: InfiniPlan): [string, OwnParameter][] {
-  // It begins in the middle, learns at a rate of its own, and must not be drawn back there.
-  const gate = { shape: [heads], start: 0, decays: false, isGate: true };
+  // It learns at a rate of its own, and must not be drawn back to where it begins.
+  const gate = { shape: [heads], start: plan.gateStart, decays: false, isGate: true };
   if (!plan.learnedStart) return [[GATE, gate]];
   const [G, D, E] = plan.memoryShape;
   const numbers = new Float32Array(G * D * E);

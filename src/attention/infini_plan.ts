@@ -9,6 +9,8 @@ export interface InfiniMechanismOptions {
   readonly update?: InfiniOptions["update"];
   /** A text begins from a memory that is learnt, not from an empty one. @default {false} */
   readonly learnedStart?: boolean;
+  /** What gates are before training, before their sigmoid. @default {0: they begin in the middle} */
+  readonly gateStart?: number;
 }
 
 /** What a memory is beside. */
@@ -27,6 +29,7 @@ export interface InfiniPlan {
   readonly heads: HeadShape;
   readonly segment: number;
   readonly learnedStart: boolean;
+  readonly gateStart: number;
   /** Of a layer: [G, D, D + 1]. */
   readonly memoryShape: readonly [G: number, D: number, E: number];
   readonly options: InfiniOptions;
@@ -35,13 +38,14 @@ export interface InfiniPlan {
 /** Completes options. */
 export function planInfini(
   heads: HeadShape,
-  { segment, update = "delta", learnedStart = false }: InfiniMechanismOptions,
+  { segment, update = "delta", learnedStart = false, gateStart = 0 }: InfiniMechanismOptions,
 ): InfiniPlan {
   const { kvHeads, headDim } = heads;
   return {
     heads,
     segment,
     learnedStart,
+    gateStart,
     memoryShape: [kvHeads, headDim, headDim + 1],
     options: { update },
   };

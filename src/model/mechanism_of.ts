@@ -1,4 +1,4 @@
-import { besideMechanism } from "../attention/beside.ts";
+import { BESIDE_GATE, besideMechanism } from "../attention/beside.ts";
 import { infiniMechanism } from "../attention/infini.ts";
 import { landmarkMechanism } from "../attention/landmark.ts";
 import { layeredMechanism } from "../attention/layered.ts";
@@ -33,7 +33,11 @@ function mechanismNamed(
     const memoryLayers = landmark!.memoryLayers.map((layer) => layers.indexOf(layer));
     const blocks = landmarkMechanism(heads, { ...landmark!, memoryLayers });
     const { memory } = landmark!;
-    return memory ? besideMechanism(blocks, infiniMechanism(heads, memory)) : blocks;
+    if (!memory) return blocks;
+    return besideMechanism(
+      blocks,
+      infiniMechanism(heads, { ...memory, gateStart: BESIDE_GATE }),
+    );
   }
   if (name === "infini") return infiniMechanism(heads, infini!);
   if (name === "xl") return xlMechanism(heads, xl!);

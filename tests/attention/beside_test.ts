@@ -2,6 +2,7 @@
 
 import { equal, ok } from "node:assert/strict";
 import { GATE, START } from "../../src/attention/infini_plan.ts";
+import { parameters } from "../../src/model/parameters.ts";
 import { forward } from "../../src/train/pass.ts";
 import type { ModelConfig } from "../../src/model/config.ts";
 import { assertClose, EXACT } from "../close.ts";
@@ -94,6 +95,13 @@ testOnEach("landmark attention beside a memory is that of the reference device",
     assertClose(await readInCuts(reader, ids, [7]), await readInCuts(other, ids, [7]), near);
   }
 }, ({ info: { kind } }) => kind !== "reference");
+
+Deno.test("gates of a memory begin in the middle, and nearly shut where it is beside blocks", () => {
+  const startOf = (config: ModelConfig): unknown =>
+    parameters(config).get(`model.layers.0.self_attn.${GATE}`)?.start;
+  equal(startOf(smallConfig({ infini: { segment: 8 } })), 0);
+  equal(startOf(beside({ segment: 8 })), -2);
+});
 
 Deno.test("a memory beside blocks is counted, and its size does not change", async () => {
   using alone = await smallModel(reference, SEED, smallConfig({ landmark: BLOCKS }));
