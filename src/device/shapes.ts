@@ -4,7 +4,7 @@
  * any number of axes, alike throughout, of X numbers together.
  */
 
-import type { Tensor } from "./device.ts";
+import { sizeOf, type Tensor } from "./device.ts";
 
 /** What each operation takes. Transposed inputs of `matmul` are the caller's to swap. */
 export const SHAPES = {
@@ -67,12 +67,13 @@ export function matchShapes<const P extends Readonly<Record<string, string>>>(
   tensors: Readonly<Record<keyof P, Tensor>>,
 ): Record<Letters<P[keyof P]>, number> {
   const lengths: Record<string, number> = {};
-  const open = new Map<string, readonly number[]>();
+  const open: Open = new Map();
   for (const name in patterns) {
-    const [type, ...axes] = patterns[name].split(" ");
+    const pattern = parsed(patterns[name]);
     const { dtype, shape } = tensors[name];
-    const rightType = type === "any" || type.split("|").includes(dtype);
-    if (rightType && matchAxes(axes, shape, lengths, open)) continue;
+    const rightType = pattern.types === undefined || pattern.types.includes(dtype);
+    if (rightType && matchAxes(pattern, shape, lengths, open)) continue;
+    const { type, axes } = pattern;
     const wanted = axes.map((axis) => axisText(axis, lengths, open)).filter(Boolean);
     const others = Object.keys(patterns).filter((other) => other !== name)
       .map((other) => `${other} is ${shapeText(tensors[other])}`);
@@ -82,6 +83,53 @@ export function matchShapes<const P extends Readonly<Record<string, string>>>(
     );
   }
   return lengths as Record<Letters<P[keyof P]>, number>;
+}
+
+/** Axes that "…" stands for, by its letter. */
+type Open = Map<string, readonly number[]>;
+
+/** A pattern, taken apart. */
+interface Pattern {
+  readonly type: string;
+  /** `undefined` where any will do. */
+  readonly types: readonly string[] | undefined;
+  readonly axes: readonly Axis[];
+  /** How many axes there are beside those that "…" stands for. */
+  readonly least: number;
+}
+
+interface Axis {
+  readonly letter: string;
+  readonly isOpen: boolean;
+  readonly fixed: number | undefined;
+}
+
+/** Kept, as an operation is checked each time it is run: some have lengths in them, so not for ever. */
+const patternsSeen = new Map<string, Pattern>();
+const MOST_SEEN = 1024;
+
+function parsed(text: string): Pattern {
+  const seen = patternsSeen.get(text);
+  if (seen) return seen;
+  const [type, ...words] = text.split(" ");
+  const axes = words.map((word): Axis => {
+    const isOpen = word.startsWith("…");
+    const fixed = Number(word);
+    return {
+      letter: isOpen ? word.slice(1) : word,
+      isOpen,
+      fixed: Number.isNaN(fixed) ? undefined : fixed,
+    };
+  });
+  const pattern = {
+    type,
+    types: type === "any" ? undefined : type.split("|"),
+    axes,
+    least: axes.filter(({ isOpen }) => !isOpen).length,
+  };
+  if (patternsSeen.size >= MOST_SEEN) patternsSeen.clear();
+  patternsSeen.set(text, pattern);
+  return pattern;
 }
 
 /** `matchShapes` for one of {@linkcode SHAPES}. */
@@ -126,39 +174,53 @@ export function shapeText({ dtype, shape }: Pick<Tensor, "dtype" | "shape">): st
 
 /** Whether the axes fit; learns the letters it meets first. */
 function matchAxes(
-  axes: readonly string[],
+  { axes, least }: Pattern,
   shape: readonly number[],
   lengths: Record<string, number>,
-  open: Map<string, readonly number[]>,
+  open: Open,
 ): boolean {
-  if (shape.length < axes.filter((axis) => !axis.startsWith("…")).length) return false;
+  if (shape.length < least) return false;
   let at = 0;
-  for (const [i, axis] of axes.entries()) {
-    if (axis.startsWith("…")) {
-      const letter = axis.slice(1);
-      const rest = shape.slice(at, shape.length - (axes.length - 1 - i));
-      const known = open.get(letter) ?? rest;
-      if (known.length !== rest.length || known.some((length, j) => length !== rest[j])) {
-        return false;
-      }
-      open.set(letter, rest);
-      lengths[letter] = rest.reduce((product, length) => product * length, 1);
-      at += rest.length;
+  for (const { letter, isOpen, fixed } of axes) {
+    if (isOpen) {
+      const end = at + shape.length - least;
+      if (!matchOpen(letter, shape, at, end, lengths, open)) return false;
+      at = end;
     } else {
-      const fixed = Number(axis);
-      const length = Number.isNaN(fixed) ? lengths[axis] ??= shape[at] : fixed;
+      const length = fixed ?? (lengths[letter] ??= shape[at]);
       if (shape[at++] !== length) return false;
     }
   }
   return at === shape.length;
 }
 
+/** The same for axes `from` … `to` − 1, which "…" stands for. */
+function matchOpen(
+  letter: string,
+  shape: readonly number[],
+  from: number,
+  to: number,
+  lengths: Record<string, number>,
+  open: Open,
+): boolean {
+  const known = open.get(letter);
+  if (!known) {
+    const axes = shape.slice(from, to);
+    open.set(letter, axes);
+    lengths[letter] = sizeOf(axes);
+    return true;
+  }
+  if (known.length !== to - from) return false;
+  for (let i = from; i < to; i++) if (known[i - from] !== shape[i]) return false;
+  return true;
+}
+
 /** How an axis reads in a message: its length where it is known. */
 function axisText(
-  axis: string,
+  { letter, isOpen, fixed }: Axis,
   lengths: Readonly<Record<string, number>>,
   open: ReadonlyMap<string, readonly number[]>,
 ): string {
-  if (!axis.startsWith("…")) return String(lengths[axis] ?? axis);
-  return open.get(axis.slice(1))?.join(", ") ?? axis;
+  if (!isOpen) return String(fixed ?? lengths[letter] ?? letter);
+  return open.get(letter)?.join(", ") ?? `…${letter}`;
 }

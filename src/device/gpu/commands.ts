@@ -5,6 +5,7 @@
 
 import { DeviceError } from "../device_error.ts";
 import type { PooledBuffer } from "./buffers.ts";
+import type { GpuTensor } from "./gpu_tensor.ts";
 import type { Param } from "./host.ts";
 import type { Pipeline } from "./kernel.ts";
 import type { Profiler } from "./profiler.ts";
@@ -21,10 +22,11 @@ const KEPT_GROUPS = 4096;
 export interface Commands {
   /** The number of the batch that is being filled. */
   readonly batch: number;
+  /** Runs a kernel; its parameters are where each tensor begins in its buffer, and then `params`. */
   dispatch(
     name: string,
     pipeline: Pipeline,
-    buffers: readonly PooledBuffer[],
+    tensors: readonly GpuTensor[],
     params: readonly Param[],
     groups: readonly [number, number?, number?],
   ): void;
@@ -53,6 +55,8 @@ export function createCommands(
   const kept = new WeakMap<Pipeline, Map<string, GPUBindGroup>>();
   let encoder: GPUCommandEncoder | undefined;
   let pass: GPUComputePassEncoder | undefined;
+  /** The pass's. */
+  let set: Pipeline | undefined;
   let [batch, used] = [0, 0];
 
   function begin(): GPUCommandEncoder {
@@ -60,7 +64,7 @@ export function createCommands(
   }
   function endPass(): void {
     pass?.end();
-    pass = undefined;
+    pass = set = undefined;
   }
   function flush(): void {
     if (!encoder) return;
@@ -73,11 +77,11 @@ export function createCommands(
     used = 0;
     batch++;
   }
-  function bind(pipeline: Pipeline, buffers: readonly PooledBuffer[]): GPUBindGroup {
+  function bind(pipeline: Pipeline, tensors: readonly GpuTensor[]): GPUBindGroup {
     let groups = kept.get(pipeline);
     if (!groups) kept.set(pipeline, groups = new Map());
     let key = "";
-    for (const { id } of buffers) key += `${id},`;
+    for (const { storage: { buffer } } of tensors) key += `${buffer.id},`;
     let group = groups.get(key);
     if (!group) {
       if (groups.size >= KEPT_GROUPS) groups.clear();
@@ -85,38 +89,50 @@ export function createCommands(
         layout: pipeline.layout,
         entries: [
           { binding: 0, resource: { buffer: ring, size: PARAM_BYTES } },
-          ...buffers.map(({ buffer }, i) => ({ binding: i + 1, resource: { buffer } })),
+          ...tensors.map(({ storage: { buffer: { buffer } } }, i) => ({
+            binding: i + 1,
+            resource: { buffer },
+          })),
         ],
       });
       groups.set(key, group);
     }
     return group;
   }
+  /** Puts the parameters of the next run where it finds them. */
+  function writeParams(tensors: readonly GpuTensor[], params: readonly Param[]): void {
+    let at = used * PARAM_BYTES / 4;
+    for (const tensor of tensors) words[at++] = tensor.at;
+    for (const param of params) {
+      if (typeof param === "number") words[at++] = param;
+      else floats[at++] = param.f32;
+    }
+  }
 
   return {
     get batch() {
       return batch;
     },
-    dispatch(name, pipeline, buffers, params, [x, y = 1, z = 1]) {
+    dispatch(name, pipeline, tensors, params, [x, y = 1, z = 1]) {
       check();
+      const count = tensors.length + params.length;
+      if (count * 4 > PARAM_BYTES) {
+        throw new RangeError(`Cannot run ${name} with ${count} parameters`);
+      }
       if (x === 0 || y === 0 || z === 0) return;
       if (used === BATCH) flush();
-      const at = used * PARAM_BYTES / 4;
-      params.forEach((param, i) => {
-        if (typeof param === "number") words[at + i] = param;
-        else floats[at + i] = param.f32;
-      });
-      const group = bind(pipeline, buffers);
+      writeParams(tensors, params);
+      const group = bind(pipeline, tensors);
       if (profiler) {
         endPass();
         pass = begin().beginComputePass({ timestampWrites: profiler.next(name) });
       } else {
         pass ??= begin().beginComputePass();
       }
-      pass.setPipeline(pipeline.pipeline);
+      if (set !== pipeline) pass.setPipeline((set = pipeline).pipeline);
       pass.setBindGroup(0, group, [used * PARAM_BYTES]);
       pass.dispatchWorkgroups(x, y, z);
-      for (const buffer of buffers) buffer.lastUse = batch;
+      for (const { storage: { buffer } } of tensors) buffer.lastUse = batch;
       used++;
     },
     copy(from, fromAt, to, toAt, bytes) {

@@ -13,7 +13,7 @@ import {
   SIZE_BYTES,
   type Storage,
 } from "./gpu_tensor.ts";
-import type { GpuHost, Launch } from "./host.ts";
+import type { GpuHost, Launch, Param } from "./host.ts";
 import { type Kernel, pipelineCache } from "./kernel.ts";
 import { createProfiler, type Profiler } from "./profiler.ts";
 import { write } from "./transfer.ts";
@@ -32,6 +32,8 @@ export interface WholeHost extends GpuHost, Disposable {
   /** Its numbers are going to be read, or written in part: zeros that are owed are written. */
   settle(tensor: GpuTensor): void;
 }
+
+const NONE: readonly Param[] = [];
 
 /** A host on an open adapter. */
 export function createGpuHost(open: OpenAdapter, profile: boolean): WholeHost {
@@ -79,15 +81,16 @@ export function createGpuHost(open: OpenAdapter, profile: boolean): WholeHost {
     derived: (tensor, name, make) => derivedOf(inside(tensor), name, make),
     run(kernel, launch) {
       const pipeline = ready(kernel, launch.constants ?? {});
-      using tensors = apart(host, kernel, launch, pipeline.writes);
-      const params = [...tensors.list.map(({ at }) => at), ...launch.params ?? []];
-      if (params.length * 4 > PARAM_BYTES) {
-        throw new RangeError(`Cannot run ${kernel.name} with ${params.length} parameters`);
+      const { writes } = pipeline;
+      const copies: Tensor[] = [];
+      try {
+        const tensors = apart(host, kernel, launch, writes, copies);
+        for (const tensor of tensors) host.settle(tensor);
+        commands.dispatch(kernel.name, pipeline, tensors, launch.params ?? NONE, launch.groups);
+        for (let i = 0; i < writes.length; i++) if (writes[i]) touched(tensors[i]);
+      } finally {
+        for (const copy of copies) copy[Symbol.dispose]();
       }
-      tensors.list.forEach(host.settle);
-      const bound = tensors.list.map(({ storage }) => storage.buffer);
-      commands.dispatch(kernel.name, pipeline, bound, params, launch.groups);
-      tensors.list.forEach((tensor, i) => pipeline.writes[i] && touched(tensor));
     },
     write: (tensor, data) => write(host, tensor, data),
     copy(from, to) {
@@ -153,37 +156,32 @@ function makeTensor(
   }
 }
 
-/** A launch's tensors; those it reads from a buffer that it writes are copies. */
+/** A launch's tensors; those it reads from a buffer that it writes are copies, which join `copies`. */
 function apart(
   host: WholeHost,
   { name }: Kernel,
   { tensors }: Launch,
   writes: readonly boolean[],
-): Disposable & { list: readonly GpuTensor[] } {
+  copies: Tensor[],
+): readonly GpuTensor[] {
   if (tensors.length !== writes.length) {
     throw new RangeError(
       `Cannot run ${name} as it must be given ${writes.length} tensors: ` +
         `current value is ${tensors.length}`,
     );
   }
-  const list = tensors.map((tensor) => host.inside(tensor));
-  let copies: Tensor[] | undefined;
+  const list = tensors.map((tensor) => owned(host, tensor));
   for (let i = 0; i < list.length; i++) {
     if (writes[i]) continue;
     for (let j = 0; j < list.length; j++) {
       if (!writes[j] || list[j].storage !== list[i].storage) continue;
       const { dtype, shape } = list[i];
       const aside = host.tensor(shape, { dtype, zero: false });
+      copies.push(aside);
       host.copy(list[i], aside);
-      (copies ??= []).push(aside);
       list[i] = host.inside(aside);
       break;
     }
   }
-  return {
-    list,
-    [Symbol.dispose]() {
-      for (const copy of copies ?? []) copy[Symbol.dispose]();
-    },
-  };
+  return list;
 }

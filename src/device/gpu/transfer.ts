@@ -65,7 +65,7 @@ export async function read(
   if (dtype === "f16") {
     const odd = at % 2;
     const bytes = await host.commands.read(storage.buffer, (at - odd) * 2, (size + odd) * 2);
-    return new Uint16Array(bytes).slice(odd);
+    return new Uint16Array(bytes, odd * 2, size);
   }
   const bytes = await host.commands.read(storage.buffer, at * 4, size * 4);
   return dtype === "f32" ? new Float32Array(bytes) : new Int32Array(bytes);
