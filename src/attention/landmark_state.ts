@@ -26,15 +26,15 @@ export function landmarkState(parts: StateParts, frame: Frame = frameOf(parts.vi
 
 /** What a state and its forks share beside the store; it goes with the store. */
 export function frameOf({ store: { device, plan, lifetime } }: BlockView): Frame {
-  const { chunk, blockSize, topBlocks, heads: { frequencies, headDim } } = plan;
+  const { chunk, blockSize, topBlocks, heads: { layers, frequencies, headDim } } = plan;
   const start = sectionStart(topBlocks, blockSize);
   const positions = start + chunk;
   const rotations = lifetime.use(device.tensor([positions, headDim / 2, 2], {
     data: rotationTable(frequencies, positions),
   }));
-  const stored = lifetime.use(device.tensor([chunk], {
+  const stored = lifetime.use(device.tensor([layers * chunk], {
     dtype: "i32",
-    data: storedPositions(chunk, blockSize),
+    data: storedPositions(layers * chunk, blockSize),
   }));
   return { device, plan, start, rotations, stored };
 }

@@ -18,7 +18,7 @@ export interface Frame {
   readonly start: number;
   /** f32 [F + chunk, D/2, 2]. */
   readonly rotations: Tensor;
-  /** i32 [chunk]: see storedPositions. */
+  /** i32 [layers · chunk]: see storedPositions. */
   readonly stored: Tensor;
 }
 
@@ -165,8 +165,8 @@ function append(
 ): void {
   const own = (x: Tensor): Tensor => device.view(x, at, count);
   device.copy(k, own(section.rawKeys[layer]));
-  device.rope(k, positions, rotations, own(section.keys[layer]));
   device.copy(v, own(section.values[layer]));
+  device.rope(k, positions, rotations, own(section.keys[layer]));
 }
 
 /** Turns a layer's queries to where they stand, and to how every slot sees them. */

@@ -79,8 +79,14 @@ export interface InfiniInputs {
   readonly options: InfiniOptions;
 }
 
+/** Operations that only compute. */
+export interface EagerOps extends Ops {
+  /** The tensor, if it was made by these, is the caller's from now on; says whether it was. */
+  release(tensor: Tensor): boolean;
+}
+
 /** Operations that only compute; everything they made is freed with them. */
-export function eagerOps(device: Device): Ops {
+export function eagerOps(device: Device): EagerOps {
   const made: Tensor[] = [];
   // Every operation overwrites its result.
   const make = (shape: readonly number[]): Tensor => {
@@ -88,7 +94,7 @@ export function eagerOps(device: Device): Ops {
     made.push(tensor);
     return tensor;
   };
-  const self: Ops = {
+  const self: EagerOps = {
     device,
     input(shape, options) {
       const tensor = device.tensor(shape, options);
@@ -98,7 +104,11 @@ export function eagerOps(device: Device): Ops {
     async scope(body) {
       using inner = eagerOps(device);
       const result = await body(inner);
-      // The result outlives its scope: it is copied out, so that ownership stays simple.
+      // The result outlives its scope; what is only a view on something that does not is copied.
+      if (inner.release(result)) {
+        made.push(result);
+        return result;
+      }
       const kept = make(result.shape);
       device.copy(result, kept);
       return kept;
@@ -161,6 +171,11 @@ export function eagerOps(device: Device): Ops {
     infiniAttention(inputs) {
       const { out, after } = attendWithMemory(self, inputs);
       return { out, after };
+    },
+    release(tensor) {
+      const at = made.indexOf(tensor);
+      if (at >= 0) made.splice(at, 1);
+      return at >= 0;
     },
     [Symbol.dispose]() {
       for (const tensor of made.splice(0)) tensor[Symbol.dispose]();

@@ -36,13 +36,23 @@ export interface ReadyRows extends Disposable {
   readonly chosen: Chosen;
 }
 
+/** Blocks that were stored. */
+export interface AddedBlocks {
+  /** They are its last ones. */
+  readonly list: BlockList;
+  readonly slots: readonly number[];
+  readonly blocks: readonly NewBlock[];
+  /** Their pieces on the device, if they lie there already: [layers, blocks, G, 2, M, D]. */
+  readonly onDevice: Tensor | undefined;
+}
+
 /** Where the device has the pieces that are read. */
 export interface BlockPool extends Disposable {
   readonly bytes: number;
-  /** Whether it holds all blocks, so that nobody waits for their bytes to reach the tiers. */
+  /** Whether it holds all blocks, so that a choice need not be read back to find its pieces. */
   readonly isWhole: boolean;
-  /** A block was stored. A pool that must hold all blocks says so if it cannot hold this one. */
-  admit(slot: number, block: NewBlock): Promise<boolean>;
+  /** Blocks were stored. A pool that must hold all blocks says so if it cannot hold these. */
+  admit(blocks: AddedBlocks): Promise<boolean>;
   /** Brings what rows `first` … chose to the device: all of them, or as many as the pool holds. */
   ready(blocks: BlockOrder, layer: number, chosen: BlockChoices, first: number): Promise<ReadyRows>;
 }
@@ -55,7 +65,7 @@ export function cachePool(
   device: Device,
   plan: MemoryPlan,
   table: BlockTable,
-  tiers: readonly Tier[],
+  tiers: readonly Pick<Tier, "get">[],
 ): BlockPool {
   const { blockSize, storage, poolEntries, heads: { headDim } } = plan;
   const before = device.bytes;
@@ -69,7 +79,11 @@ export function cachePool(
   return {
     bytes,
     isWhole: false,
-    admit: () => Promise.resolve(true),
+    admit(blocks) {
+      // Those read last are the likeliest to be read next; on the host's own memory they are near.
+      if (device.info.remote && blocks.onDevice) take(device, plan, table, pool, blocks);
+      return Promise.resolve(true);
+    },
     async ready({ list }, layer, choices, first) {
       const chosen = { ...choices, chosen: await choices.numbers() };
       const { rows, entries, slots, missing } = table.find(list, layer, chosen, first);
@@ -90,10 +104,38 @@ export function cachePool(
   };
 }
 
+/** Pieces that lie on the device go to the pool layer by layer, as they would if they were read. */
+function take(
+  device: Device,
+  { heads: { layers, kvHeads } }: MemoryPlan,
+  table: BlockTable,
+  pool: Tensor,
+  { list, slots, onDevice }: AddedBlocks,
+): void {
+  const rows = { chosen: undefined, rows: 1, chosenHeads: 1, heads: kvHeads, k: slots.length };
+  const places = new Map(slots.map((slot, i) => [slot, i]));
+  for (let layer = 0; layer < layers; layer++) {
+    const { missing, rows: placed } = table.find(list, layer, rows, 0);
+    const ofLayer = device.view(onDevice!, layer, 1);
+    const [, count, , ...piece] = ofLayer.shape;
+    const entries = new Int32Array(count * kvHeads);
+    if (placed === 0 || missing.length < entries.length) {
+      // The pool is smaller than what was added, or has some of it: what is missing comes when it is read.
+      for (const { slot, piece } of missing) table.forgetPiece(slot, piece);
+      continue;
+    }
+    for (const { slot, piece, entry } of missing) {
+      entries[places.get(slot)! * kvHeads + piece % kvHeads] = entry;
+    }
+    using where = device.tensor([entries.length], { dtype: "i32", data: entries });
+    device.loadBlocks(device.reshape(ofLayer, [entries.length, ...piece]), pool, where);
+  }
+}
+
 function loader(
   device: Device,
   table: BlockTable,
-  tiers: readonly Tier[],
+  tiers: readonly Pick<Tier, "get">[],
   pool: Tensor,
   staging: Tensor,
 ): (missing: readonly MissingPiece[]) => Promise<void> {
@@ -116,7 +158,7 @@ function loader(
 /** The bytes of pieces, each tier asked once. */
 async function fetch(
   table: BlockTable,
-  tiers: readonly Tier[],
+  tiers: readonly Pick<Tier, "get">[],
   missing: readonly MissingPiece[],
 ): Promise<Uint8Array[]> {
   const pieces: Uint8Array[] = [];

@@ -1,8 +1,8 @@
 import type { BlockTable, Bookkeeping } from "../device/bookkeeping.ts";
-import type { Device, Tensor } from "../device/device.ts";
+import type { Device } from "../device/device.ts";
 import type { Files } from "../io/files.ts";
 import { type Arrivals, arrivals } from "./arrivals.ts";
-import { type BlockPool, cachePool } from "./block_pool.ts";
+import { type AddedBlocks, type BlockPool, cachePool } from "./block_pool.ts";
 import { type LandmarkKeys, landmarkKeys } from "./landmark_keys.ts";
 import { MemoryFullError } from "./memory_error.ts";
 import type { MemoryPlan } from "./options.ts";
@@ -33,8 +33,6 @@ export type StoredPieces = readonly (Uint8Array | undefined)[];
 export interface NewBlock {
   /** Its bytes: of a block that comes from the device all pieces, after a while. */
   readonly pieces: StoredPieces | Promise<readonly Uint8Array[]>;
-  /** The same on the device, if they lie there already: by layer, [G, 2, M, D]. */
-  readonly onDevice?: readonly Tensor[];
 }
 
 /**
@@ -55,6 +53,8 @@ export interface BlockStore extends Disposable {
   readonly lifetime: DisposableStack;
   /** Stores a block, held by nobody yet, and returns its slot. @throws {MemoryFullError} */
   add(number: number, block: NewBlock): Promise<number>;
+  /** Tells the pool of blocks that were added, and are the last of a list now. */
+  admit(blocks: AddedBlocks): Promise<void>;
   /** The pieces of a block, in one order for all its life. */
   pieces(slot: number): Promise<StoredPieces>;
   /** Frees what nobody holds of these blocks. */
@@ -94,12 +94,13 @@ export function blockStore(plan: MemoryPlan, parts: StoreParts): BlockStore {
   const tiers = makeTiers(plan, parts.files).map((tier) => stack.use(tier));
   // Who goes by use must be seen when it is read, which a device does not tell.
   const resident = device.info.remote && (plan.evict === "oldest" || plan.whenFull === "error");
-  let pool = resident ? residentPool(device, plan) : cachePool(device, plan, table, tiers);
+  const owed = arrivals();
+  const cache = (): BlockPool => cachePool(device, plan, table, arriving(tiers, owed));
+  let pool = resident ? residentPool(device, plan) : cache();
   stack.defer(() => pool[Symbol.dispose]());
   const landmarks = stack.use(landmarkKeys(device, plan));
   const views = new Set<StoreView>();
   const count = { demoted: 0, evicted: 0 };
-  const owed = arrivals();
   const shelves: Shelves = { plan, table, tiers, views, count, owed };
   const lifetime = stack.move();
   return {
@@ -128,16 +129,18 @@ export function blockStore(plan: MemoryPlan, parts: StoreParts): BlockStore {
       const slot = await storeBlock(shelves, number, block);
       try {
         landmarks.reserve(slot);
-        if (!await pool.admit(slot, block)) {
-          pool[Symbol.dispose]();
-          pool = cachePool(device, plan, table, tiers);
-        }
-        await owed.settle(pool.isWhole ? OWED : 0);
+        await owed.settle(device.info.remote ? OWED : 0);
       } catch (error) {
         release(shelves, slot);
         throw error;
       }
       return slot;
+    },
+    async admit(blocks) {
+      if (await pool.admit(blocks)) return;
+      pool[Symbol.dispose]();
+      pool = cache();
+      await pool.admit(blocks);
     },
     pieces: (slot) => piecesOf(shelves, slot),
     sweep: (slots) => sweep(shelves, slots),
@@ -163,6 +166,16 @@ function makeTiers({ pieceBytes, piecesPerBlock, hostBytes, file }: MemoryPlan, 
     tiers.push(tier);
   }
   return tiers;
+}
+
+/** The tiers for one who brings pieces to the device: what is asked for may be owed yet. */
+function arriving(tiers: readonly Tier[], owed: Arrivals): Pick<Tier, "get">[] {
+  return tiers.map((tier) => ({
+    async get(places) {
+      await owed.settle(0);
+      return await tier.get(places);
+    },
+  }));
 }
 
 /** What the functions below work on. */

@@ -7,6 +7,8 @@ export interface SealedBlocks {
   /** Of each block in the text, by time. */
   readonly numbers: readonly number[];
   readonly blocks: readonly NewBlock[];
+  /** Their pieces on the device, if they lie there already: [layers, blocks, G, 2, M, D]. */
+  readonly onDevice?: Tensor;
   /** Writes the landmark's key of block `i` to where `slot` keeps them, in every layer. */
   writeLandmarks(i: number, slot: number): void;
 }
@@ -77,8 +79,9 @@ export function blockView(store: BlockStore, list: BlockList = store.table.list(
 async function appendAll(
   store: BlockStore,
   list: BlockList,
-  { numbers, blocks, writeLandmarks }: SealedBlocks,
+  { numbers, blocks, onDevice, writeLandmarks }: SealedBlocks,
 ): Promise<Iterable<number>> {
+  const slots: number[] = [];
   const added = new Set<number>();
   const passed = new Set<number>();
   try {
@@ -87,10 +90,14 @@ async function appendAll(
       // To make room, the block that was in this slot may have been forgotten.
       passed.delete(slot);
       added.add(slot);
+      slots.push(slot);
       writeLandmarks(i, slot);
       const old = list.append(slot);
       if (old !== undefined) passed.add(old);
     }
+    // Where one of them made room for another, the last one in a slot counts.
+    const distinct = added.size === slots.length;
+    await store.admit({ list, slots, blocks, onDevice: distinct ? onDevice : undefined });
   } catch (error) {
     for (const slot of added) list.remove(slot);
     store.sweep(added);

@@ -27,7 +27,7 @@ export function slotPositions(
   );
 }
 
-/** Where the keys of a whole section stand once they are stored: 0 … M − 1 in each block. */
+/** Where the keys of a whole section, or of several, stand once they are stored: 0 … M − 1 in each block. */
 export function storedPositions(chunk: number, blockSize: number): Int32Array {
   return Int32Array.from({ length: chunk }, (_, o) => o % blockSize);
 }

@@ -28,12 +28,12 @@ export function residentPool(device: Device, plan: MemoryPlan): BlockPool {
       return bytes;
     },
     isWhole: true,
-    async admit(slot, { pieces, onDevice }) {
-      if ((slot + 1) * piecesPerBlock > poolEntries) return false;
-      const stored = onDevice ? undefined : await pieces;
+    async admit({ slots, blocks, onDevice }) {
+      if ((Math.max(...slots) + 1) * piecesPerBlock > poolEntries) return false;
+      const stored = onDevice ? [] : await Promise.all(blocks.map(({ pieces }) => pieces));
       const before = device.bytes;
-      if (onDevice) take(device, pool, slot, onDevice);
-      else load(device, pool, staging, slot, stored!);
+      if (onDevice) take(device, pool, slots, onDevice);
+      stored.forEach((pieces, i) => load(device, pool, staging, slots[i], pieces));
       // A pool may take its memory as it fills.
       bytes += device.bytes - before;
       return true;
@@ -60,17 +60,23 @@ export function residentPool(device: Device, plan: MemoryPlan): BlockPool {
   };
 }
 
-/** Pieces of one block that lie on the device, by layer, to the entries that are theirs. */
-function take(device: Device, pool: Tensor, slot: number, layers: readonly Tensor[]): void {
-  const [perLayer] = layers[0].shape;
-  const count = layers.length * perLayer;
+/** Pieces that lie on the device, [layers, blocks, G, 2, M, D], to the entries that are theirs. */
+function take(device: Device, pool: Tensor, slots: readonly number[], pieces: Tensor): void {
+  const [layers, blocks, kvHeads, ...piece] = pieces.shape;
+  const count = layers * blocks * kvHeads;
+  const entryOf = (i: number): number => {
+    const [layer, block, head] = [
+      Math.floor(i / (blocks * kvHeads)),
+      Math.floor(i / kvHeads) % blocks,
+      i % kvHeads,
+    ];
+    return (slots[block] * layers + layer) * kvHeads + head;
+  };
   using entries = device.tensor([count], {
     dtype: "i32",
-    data: Array.from({ length: count }, (_, piece) => slot * count + piece),
+    data: Int32Array.from({ length: count }, (_, i) => entryOf(i)),
   });
-  layers.forEach((pieces, layer) => {
-    device.loadBlocks(pieces, pool, device.view(entries, layer * perLayer, perLayer));
-  });
+  device.loadBlocks(device.reshape(pieces, [count, ...piece]), pool, entries);
 }
 
 /** Pieces of one block, to the entries that are theirs. */

@@ -8,7 +8,7 @@ import type { Section } from "./section.ts";
 export interface StoredRotation {
   /** f32 [P, D/2, 2]. */
   readonly rotations: Tensor;
-  /** i32 [chunk]: see storedPositions. */
+  /** i32 [layers · chunk]: see storedPositions. */
   readonly stored: Tensor;
 }
 
@@ -24,35 +24,28 @@ export function sealSection(
   using stack = new DisposableStack();
   const make = (shape: readonly number[], dtype: DType = "f32"): Tensor =>
     stack.use(device.tensor(shape, { dtype, zero: false }));
-  const out = make([layers, count, kvHeads, 2, blockSize, headDim], storage);
-  const keys = make([layers, count, kvHeads, headDim]);
-  const turned = make(section.rawKeys[0].shape);
-  const rows = stack.use(device.tensor([count], {
+  const { rawKeys, values } = section.whole;
+  const out = make([layers * count, kvHeads, 2, blockSize, headDim], storage);
+  const keys = make([layers * count, kvHeads, headDim]);
+  const turned = make(rawKeys.shape);
+  const rows = stack.use(device.tensor([layers * count], {
     dtype: "i32",
-    data: Array.from({ length: count }, (_, i) => (i + 1) * blockSize - 1),
+    data: Array.from({ length: layers * count }, (_, i) => (i + 1) * blockSize - 1),
   }));
-  const ofLayer = (x: Tensor, layer: number): Tensor =>
-    device.reshape(device.view(x, layer, 1), x.shape.slice(1));
-  for (const [layer, k] of section.rawKeys.entries()) {
-    device.rope(k, stored, rotations, turned);
-    device.sealBlocks(turned, section.values[layer], ofLayer(out, layer));
-    device.gather(turned, rows, ofLayer(keys, layer));
-  }
+  device.rope(rawKeys, stored, rotations, turned);
+  device.sealBlocks(turned, values, out);
+  device.gather(turned, rows, keys);
   const bytes = readBytes(device, out);
   const owned = stack.move();
   return {
     blocks: Array.from({ length: count }, (_, i) => ({
       pieces: bytes.then((bytes) => piecesOf(plan, bytes, i)),
-      onDevice: Array.from({ length: layers }, (_, layer) =>
-        device.reshape(
-          device.view(ofLayer(out, layer), i, 1),
-          [kvHeads, 2, blockSize, headDim],
-        )),
     })),
+    onDevice: device.reshape(out, [layers, count, kvHeads, 2, blockSize, headDim]),
     writeLandmarks(i, slot) {
       for (let layer = 0; layer < layers; layer++) {
         if (!plan.isLong[layer]) continue;
-        device.copy(device.view(ofLayer(keys, layer), i, 1), landmarks.at(layer, slot));
+        device.copy(device.view(keys, layer * count + i, 1), landmarks.at(layer, slot));
       }
     },
     [Symbol.dispose]: () => owned.dispose(),

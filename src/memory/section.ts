@@ -15,6 +15,8 @@ export interface Section extends Disposable {
   readonly rawKeys: readonly Tensor[];
   readonly keys: readonly Tensor[];
   readonly values: readonly Tensor[];
+  /** All layers, one behind the other, f32 [layers · chunk, G, D]: what is above are views on it. */
+  readonly whole: { readonly rawKeys: Tensor; readonly values: Tensor };
   /** Becomes what the other is. */
   set(other: Section): void;
   /** A copy. */
@@ -26,14 +28,11 @@ export function section(device: Device, plan: Pick<MemoryPlan, "heads" | "chunk"
   const { layers, kvHeads, headDim } = plan.heads;
   using stack = new DisposableStack();
   const before = device.bytes;
-  const make = (): Tensor[] =>
-    Array.from(
-      { length: layers },
-      () => stack.use(device.tensor([plan.chunk, kvHeads, headDim])),
-    );
-  const rawKeys = make();
-  const keys = make();
-  const values = make();
+  const make = (): Tensor => stack.use(device.tensor([layers * plan.chunk, kvHeads, headDim]));
+  const byLayer = (x: Tensor): Tensor[] =>
+    Array.from({ length: layers }, (_, layer) => device.view(x, layer * plan.chunk, plan.chunk));
+  const whole = { rawKeys: make(), values: make() };
+  const [rawKeys, keys, values] = [whole.rawKeys, make(), whole.values].map(byLayer);
   const bytes = device.bytes - before;
   const owned = stack.move();
   const self: Section = {
@@ -42,6 +41,7 @@ export function section(device: Device, plan: Pick<MemoryPlan, "heads" | "chunk"
     rawKeys,
     keys,
     values,
+    whole,
     set(other) {
       self.length = other.length;
       if (self.length === 0) return;
