@@ -21,10 +21,11 @@ export function slotPositions(
   blockSize: number,
 ): Int32Array {
   const slots = topBlocks + 1;
-  return Int32Array.from(
-    { length: positions.length * slots },
-    (_, i) => positions[Math.floor(i / slots)] - i % slots * blockSize,
-  );
+  const seen = new Int32Array(positions.length * slots);
+  for (let t = 0, i = 0; t < positions.length; t++) {
+    for (let slot = 0; slot < slots; slot++) seen[i++] = positions[t] - slot * blockSize;
+  }
+  return seen;
 }
 
 /** Where the keys of a whole section, or of several, stand once they are stored: 0 … M − 1 in each block. */

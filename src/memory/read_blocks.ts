@@ -83,8 +83,8 @@ function choose(
   const { device, landmarks } = view.store;
   const rows = by === "chunk" ? 1 : count;
   const chosenHeads = by === "heads" ? 1 : heads;
-  using scores = device.tensor([count, heads, view.list.length]);
-  const chosen = device.tensor([rows, chosenHeads, k], { dtype: "i32" });
+  using scores = device.tensor([count, heads, view.list.length], { zero: false });
+  const chosen = device.tensor([rows, chosenHeads, k], { dtype: "i32", zero: false });
   const asked = device.view(queries, first, count);
   device.landmarkScores(asked, landmarks.segments(layer), view.order(), scores);
   device.chooseBlocks(scores, chosen, { by });

@@ -4,11 +4,13 @@
  */
 
 import { DeviceError } from "../device_error.ts";
+import { behind, type Branch, branch } from "./branches.ts";
 import type { PooledBuffer } from "./buffers.ts";
 import type { GpuTensor } from "./gpu_tensor.ts";
 import type { Param } from "./host.ts";
 import type { Pipeline } from "./kernel.ts";
 import type { Profiler } from "./profiler.ts";
+import { stagingBuffers } from "./staging.ts";
 import type { Watch } from "./watch.ts";
 
 /** Bytes of a kernel's parameters, and the step between them that every device can bind at. */
@@ -52,7 +54,8 @@ export function createCommands(
   });
   const words = new Uint32Array(BATCH * PARAM_BYTES / 4);
   const floats = new Float32Array(words.buffer);
-  const kept = new WeakMap<Pipeline, Map<string, GPUBindGroup>>();
+  const kept = new WeakMap<Pipeline, { count: number; root: Branch<number, GPUBindGroup> }>();
+  const staging = stagingBuffers(createBuffer);
   let encoder: GPUCommandEncoder | undefined;
   let pass: GPUComputePassEncoder | undefined;
   /** The pass's. */
@@ -79,25 +82,23 @@ export function createCommands(
   }
   function bind(pipeline: Pipeline, tensors: readonly GpuTensor[]): GPUBindGroup {
     let groups = kept.get(pipeline);
-    if (!groups) kept.set(pipeline, groups = new Map());
-    let key = "";
-    for (const { storage: { buffer } } of tensors) key += `${buffer.id},`;
-    let group = groups.get(key);
-    if (!group) {
-      if (groups.size >= KEPT_GROUPS) groups.clear();
-      group = device.createBindGroup({
-        layout: pipeline.layout,
-        entries: [
-          { binding: 0, resource: { buffer: ring, size: PARAM_BYTES } },
-          ...tensors.map(({ storage: { buffer: { buffer } } }, i) => ({
-            binding: i + 1,
-            resource: { buffer },
-          })),
-        ],
-      });
-      groups.set(key, group);
+    if (!groups || groups.count >= KEPT_GROUPS) {
+      kept.set(pipeline, groups = { count: 0, root: branch() });
     }
-    return group;
+    let at = groups.root;
+    for (const { storage: { buffer: { id } } } of tensors) at = behind(at, id);
+    if (at.value) return at.value;
+    groups.count++;
+    return at.value = device.createBindGroup({
+      layout: pipeline.layout,
+      entries: [
+        { binding: 0, resource: { buffer: ring, size: PARAM_BYTES } },
+        ...tensors.map(({ storage: { buffer: { buffer } } }, i) => ({
+          binding: i + 1,
+          resource: { buffer },
+        })),
+      ],
+    });
   }
   /** Puts the parameters of the next run where it finds them. */
   function writeParams(tensors: readonly GpuTensor[], params: readonly Param[]): void {
@@ -156,29 +157,26 @@ export function createCommands(
     async read(from, at, bytes) {
       check();
       const size = Math.ceil(bytes / 4) * 4;
-      const staging = createBuffer({
-        label: "read",
-        size: Math.max(4, size),
-        usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
-      });
+      const to = staging.take(size);
       endPass();
-      begin().copyBufferToBuffer(from.buffer, at, staging, 0, size);
+      begin().copyBufferToBuffer(from.buffer, at, to, 0, size);
       from.lastUse = batch;
       try {
         // Reads that are asked for together go in one batch.
         await undefined;
         check();
         flush();
-        await staging.mapAsync(GPUMapMode.READ);
+        await to.mapAsync(GPUMapMode.READ, 0, to.size);
         check();
-        return staging.getMappedRange().slice(0, bytes);
+        const copy = to.getMappedRange(0, size).slice(0, bytes);
+        staging.give(to);
+        return copy;
       } catch (cause) {
+        to.destroy();
         // What is behind it is told beside it.
         await new Promise((resolve) => setTimeout(resolve));
         check();
         throw new DeviceError(`Cannot read from the GPU: ${cause}`, { cause });
-      } finally {
-        staging.destroy();
       }
     },
     flush,

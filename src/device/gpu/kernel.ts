@@ -9,6 +9,8 @@
  * size private arrays and drop bounds checks.
  */
 
+import { behind, type Branch, branch } from "./branches.ts";
+
 /** A kernel as its file has it. */
 export interface Kernel {
   /** The entry point. */
@@ -57,15 +59,12 @@ export function pipelineCache(
   device: GPUDevice,
   paramBytes: number,
 ): (kernel: Kernel, constants: Constants) => Pipeline {
-  const cache = new Map<Kernel, Map<string, Pipeline>>();
+  const cache = new Map<Kernel, Branch<string | number, Pipeline>>();
   return (kernel, constants) => {
-    let variants = cache.get(kernel);
-    if (!variants) cache.set(kernel, variants = new Map());
-    let key = "";
-    for (const name in constants) key += `${name}=${constants[name]};`;
-    let made = variants.get(key);
-    if (!made) variants.set(key, made = compile(device, kernel, constants, paramBytes));
-    return made;
+    let at = cache.get(kernel);
+    if (!at) cache.set(kernel, at = branch());
+    for (const name in constants) at = behind(behind(at, name), constants[name]);
+    return at.value ??= compile(device, kernel, constants, paramBytes);
   };
 }
 
