@@ -1,7 +1,13 @@
+import type { Tensor } from "../device/device.ts";
 import { blockStore, type StoreParts } from "../memory/block_store.ts";
 import { type BlockView, blockView } from "../memory/block_view.ts";
 import { bytesPerToken, type MemoryPlan } from "../memory/options.ts";
-import { sectionStart, storedPositions } from "../memory/positions.ts";
+import {
+  sectionPositions,
+  sectionStart,
+  slotPositions,
+  storedPositions,
+} from "../memory/positions.ts";
 import { section } from "../memory/section.ts";
 import { replaceTokens } from "./landmark_replace.ts";
 import { saveLandmarkState } from "./landmark_snapshot.ts";
@@ -32,11 +38,17 @@ export function frameOf({ store: { device, plan, lifetime } }: BlockView): Frame
   const rotations = lifetime.use(device.tensor([positions, headDim / 2, 2], {
     data: rotationTable(frequencies, positions),
   }));
-  const stored = lifetime.use(device.tensor([layers * chunk], {
-    dtype: "i32",
-    data: storedPositions(layers * chunk, blockSize),
-  }));
-  return { device, plan, start, rotations, stored };
+  const i32 = (data: Int32Array): Tensor =>
+    lifetime.use(device.tensor([data.length], { dtype: "i32", data }));
+  const where = sectionPositions(start, 0, chunk);
+  const seen = slotPositions(where, topBlocks, blockSize);
+  return {
+    ...{ device, plan, start, rotations },
+    stored: i32(storedPositions(layers * chunk, blockSize)),
+    positions: i32(where),
+    rows: i32(seen.map((_, i) => Math.floor(i / (topBlocks + 1)))),
+    slots: i32(seen),
+  };
 }
 
 function stateOf(parts: StateParts, frame: Frame): State {

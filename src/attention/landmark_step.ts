@@ -1,7 +1,6 @@
 import { type Blocks, type Device, sizeOf, type Tensor } from "../device/device.ts";
 import type { BlockView } from "../memory/block_view.ts";
 import type { MemoryPlan } from "../memory/options.ts";
-import { sectionPositions, slotPositions } from "../memory/positions.ts";
 import { attend, type Looking, readBlocks, type ReadClock } from "../memory/read_blocks.ts";
 import { readTogether } from "../memory/read_together.ts";
 import { sealSection } from "../memory/seal_section.ts";
@@ -20,6 +19,12 @@ export interface Frame {
   readonly rotations: Tensor;
   /** i32 [layers · chunk]: see storedPositions. */
   readonly stored: Tensor;
+  /** i32 [chunk]: where a section's tokens stand. */
+  readonly positions: Tensor;
+  /** i32 [chunk · (K + 1)]: the number of each token, once for each slot. */
+  readonly rows: Tensor;
+  /** The same of its position as seen from there. */
+  readonly slots: Tensor;
 }
 
 /** The parts of one state: stored blocks, and the tokens since the last border. */
@@ -125,24 +130,17 @@ interface StepTokens extends Disposable {
   blocks(keys: number): Blocks;
 }
 
-function prepareTokens({ device, plan, start }: Frame, at: number, count: number): StepTokens {
-  const { topBlocks, blockSize } = plan;
-  using stack = new DisposableStack();
-  const i32 = (data: Int32Array): Tensor =>
-    stack.use(device.tensor([data.length], { dtype: "i32", data }));
-  const where = sectionPositions(start, at, count);
-  const positions = i32(where);
-  const seen = slotPositions(where, topBlocks, blockSize);
-  const slots = i32(seen);
-  const rows = i32(seen.map((_, i) => Math.floor(i / (topBlocks + 1))));
+function prepareTokens(frame: Frame, at: number, count: number): StepTokens {
+  const { device, plan: { topBlocks, blockSize } } = frame;
   const plans = new Map<number, Blocks>();
-  const owned = stack.move();
+  const owned = new DisposableStack();
+  const each = topBlocks + 1;
   return {
     at,
     count,
-    positions,
-    rows,
-    slots,
+    positions: device.view(frame.positions, at, count),
+    rows: device.view(frame.rows, 0, count * each),
+    slots: device.view(frame.slots, at * each, count * each),
     blocks(keys) {
       let blocks = plans.get(keys);
       if (!blocks) {

@@ -1,4 +1,6 @@
 /** 1 at every M-th of `length` tokens. */
 export function regularLandmarks(length: number, blockSize: number): Uint8Array {
-  return Uint8Array.from({ length }, (_, t) => t % blockSize === blockSize - 1 ? 1 : 0);
+  const is = new Uint8Array(length);
+  for (let t = blockSize - 1; t < length; t += blockSize) is[t] = 1;
+  return is;
 }
