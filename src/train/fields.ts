@@ -28,13 +28,13 @@ export interface NumberRule {
 export function number(rule: NumberRule = {}): Read<number> {
   const { whole = false, least = -Infinity, above = -Infinity, most = Infinity, below = Infinity } =
     rule;
-  const must = [
-    whole ? "a whole number" : "a number",
-    "least" in rule ? `of at least ${least}` : "",
-    "above" in rule ? `above ${above}` : "",
-    "most" in rule ? `of at most ${most}` : "",
-    "below" in rule ? `below ${below}` : "",
-  ].filter((part) => part !== "").join(" ");
+  const bounds = [
+    ..."least" in rule ? [`of at least ${least}`] : [],
+    ..."above" in rule ? [`above ${above}`] : [],
+    ..."most" in rule ? [`at most ${most}`] : [],
+    ..."below" in rule ? [`below ${below}`] : [],
+  ];
+  const must = `${whole ? "a whole number" : "a number"} ${bounds.join(" and ")}`.trimEnd();
   return (value, path) => {
     const fits = typeof value === "number" && Number.isFinite(value) &&
       (!whole || Number.isSafeInteger(value)) &&

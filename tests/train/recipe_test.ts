@@ -31,6 +31,21 @@ Deno.test("parseRecipe() fills in what is left out", () => {
   });
 });
 
+Deno.test("parseRecipe() says which negatives there can be", () => {
+  for (
+    const [field, value, must] of [
+      ["weight", 0.5, "a number of at least 1"],
+      ["alike", 2, "a number of at least 0 and at most 1"],
+      ["places", "last", `one of "first", "spread"`],
+    ] as const
+  ) {
+    const recipe = { ...LEAST, negatives: { [field]: value } };
+    throws(() => parseRecipe(JSON.stringify(recipe)), {
+      message: new RegExp(`"negatives.${field}" must be ${must}: current value is`),
+    });
+  }
+});
+
 Deno.test("parseRecipe() takes one probability for all kinds, or one for each", () => {
   const probability = (value: unknown) =>
     parseRecipe(JSON.stringify({ ...LEAST, negatives: { probability: value } })).negatives
@@ -77,7 +92,7 @@ const WRONG: [string, Record<string, unknown>, string][] = [
   [
     "all of the text held out",
     { data: { text: ["a"], heldOut: 1 } },
-    `"data.heldOut" must be a number of at least 0 below 1`,
+    `"data.heldOut" must be a number of at least 0 and below 1`,
   ],
   ["an empty mixture", { mixture: { copy: 0 } }, `"mixture" must be above 0 for one kind at least`],
   [
