@@ -6,7 +6,10 @@
 export class ReadError extends Error {
   /** "ReadError". */
   override name = "ReadError";
-  /** Tokens of this call that were read and are remembered, landmarks aside. */
+  /**
+   * Tokens of this call that were read and are remembered, landmarks aside. A GPU is some steps
+   * behind: of one that was lost, those that had been given to it before the loss was seen.
+   */
   readonly tokensRead: number;
 
   /** Tells what stopped the read. */

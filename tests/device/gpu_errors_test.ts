@@ -38,7 +38,9 @@ Deno.test(
     };
     const error = await caught(session.readIds(IDS.slice(60), { onProgress }));
     ok(error instanceof ReadError, `${error}`);
-    equal(error.tokensRead, 30);
+    // The loss may be seen some steps behind, the faster the host is.
+    const { tokensRead } = error;
+    ok(tokensRead >= 30 && tokensRead <= IDS.length - 60, `${tokensRead} of ${IDS.length - 60}`);
     ok(error.cause instanceof DeviceError);
     const { message } = error.cause;
     ok(
