@@ -12,31 +12,6 @@
 // One workgroup for each part, spread: 4 rows of 32 lanes. A lane takes pairs of numbers along D,
 // so that neighbours read what lies side by side, and a row every fourth of 64 keys at a time.
 
-struct Params {
-  queries_at: u32,
-  q_at: u32,
-  k_at: u32,
-  v_at: u32,
-  entries_at: u32,
-  slots_at: u32,
-  pool_at: u32,
-  out_at: u32,
-  tokens: u32, // T
-  slots: u32, // Z
-  heads: u32, // H
-  kv_heads: u32, // G
-  first_key: u32, // where the first query stands in the section
-  chosen: u32, // k
-  is_shared: u32, // 1: one choice for all tokens
-  parts: u32, // I
-  run_parts: u32, // how many of them this run makes
-  block_size: u32, // M
-  section_block: u32, // M'
-  first_entry: u32, // of the pool segment
-  entries: u32, // in the pool segment
-  scale: f32,
-}
-
 const LANES = 32u;
 const ROWS = 4u;
 const THREADS = LANES * ROWS;
@@ -47,7 +22,6 @@ const EACH = (PAIRS + LANES - 1) / LANES; // pairs of a lane
 const STRIDE = LANES + 1; // odd, so that rows begin in different banks
 const LEAST = -3.0e38;
 
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> queries: array<f32>;
 @group(0) @binding(2) var<storage, read> q: array<f32>;
 @group(0) @binding(3) var<storage, read> k: array<f32>;

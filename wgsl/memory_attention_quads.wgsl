@@ -9,37 +9,11 @@
 // takes four keys at a time, and keeps a softmax of its own over all it has seen; at the end the
 // rows are put together. The texts behind say how quads are loaded, and how lanes of a row add.
 
-struct Params {
-  queries_at: u32,
-  q_at: u32,
-  k_at: u32,
-  v_at: u32,
-  entries_at: u32,
-  slots_at: u32,
-  pool_at: u32,
-  out_at: u32,
-  tokens: u32, // T
-  slots: u32, // Z
-  heads: u32, // H
-  kv_heads: u32, // G
-  first_key: u32, // where the first query stands in the section
-  chosen: u32, // k
-  is_shared: u32, // 1: one choice for all tokens
-  parts: u32, // I
-  run_parts: u32, // how many of them this run makes
-  block_size: u32, // M
-  section_block: u32, // M'
-  first_entry: u32, // of the pool segment
-  entries: u32, // in the pool segment
-  scale: f32,
-}
-
 const FOURS = 1 + HALF; // of numbers, in a quad of words
 const QUADS = D / (4 * FOURS);
 const ROWS = THREADS / LANES;
 const LEAST = -3.0e38;
 
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> queries: array<vec4f>;
 @group(0) @binding(2) var<storage, read> q: array<vec4f>;
 @group(0) @binding(3) var<storage, read> k: array<vec4f>;

@@ -1,4 +1,5 @@
 import joinSource from "../../../wgsl/memory_attention_join.wgsl" with { type: "text" };
+import params from "../../../wgsl/memory_attention_params.wgsl" with { type: "text" };
 import partsSource from "../../../wgsl/memory_attention_parts.wgsl" with { type: "text" };
 import quads from "../../../wgsl/memory_attention_quads.wgsl" with { type: "text" };
 import quadsLoad from "../../../wgsl/memory_attention_quads_load.wgsl" with { type: "text" };
@@ -14,10 +15,11 @@ import { float, type GpuHost, spread } from "./host.ts";
 import type { Constants, Kernel } from "./kernel.ts";
 
 /** For any width, and for whole quads of words. */
-const parts = { name: "memory_attention_parts", source: partsSource };
+const parts = { name: "memory_attention_parts", source: params + partsSource };
+const quadsSource = params + quads + quadsLoad;
 const QUADS = {
-  shared: { name: "memory_attention_quads", source: quads + quadsLoad + quadsShared },
-  subgroups: { name: "memory_attention_quads", source: quads + quadsLoad + quadsSubgroups },
+  shared: { name: "memory_attention_quads", source: quadsSource + quadsShared },
+  subgroups: { name: "memory_attention_quads", source: quadsSource + quadsSubgroups },
 };
 const join = { name: "memory_attention_join", source: joinSource };
 
