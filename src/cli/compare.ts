@@ -1,6 +1,7 @@
 import { open } from "../cairn.ts";
 import {
   type Comparison,
+  type ComparisonMeasure,
   measureModel,
   type ModelResult,
   parseComparison,
@@ -26,8 +27,9 @@ export const compare: Command = command({
   summary: "Trains mechanisms on the same text, and sets them side by side.",
   usage: "COMPARISON",
   details:
-    "COMPARISON is a JSON file; docs/compare.md has its fields, and what the figures mean. Models " +
-    "that are trained already are only measured, runs that were stopped go on. --model is not used.",
+    "COMPARISON is a JSON file; docs/compare.md has its fields, and what the figures mean. What a " +
+    "folder holds already is neither trained nor measured again, runs that were stopped go on. " +
+    "--model is not used.",
   options: {
     out: text("FOLDER", "where runs, models, results and plots go", "comparison"),
   },
@@ -43,9 +45,9 @@ export const compare: Command = command({
     for (const [name, recipe] of comparison.recipes) {
       await trainOne(name, recipe, folderOf(out, name), { device, files, terminal });
     }
-    const results = await measureAll(comparison, out, { device, files, terminal });
     const { measure } = comparison;
-    const about = { device: device.info.name, measure, results };
+    const results = await measureAll(comparison, out, { device, files, terminal });
+    const about = { measure, results };
     await writeText(files, joinPath(out, "results.json"), `${JSON.stringify(about, null, 2)}\n`);
     await writeText(files, joinPath(out, "text.svg"), foretellingPlot(results));
     await writeText(files, joinPath(out, "passkeys.svg"), passkeyPlot(results));
@@ -82,29 +84,61 @@ async function trainOne(
 async function measureAll(
   { recipes, measure }: Comparison,
   out: string,
-  { device, files, terminal }: Surroundings,
+  surroundings: Surroundings,
 ): Promise<ModelResult[]> {
   const results: ModelResult[] = [];
   for (const [name, recipe] of recipes) {
-    const heldOut = await heldOutText(recipe, files);
-    using cairn = await open(joinPath(folderOf(out, name), "model"), { device, files });
-    let progress = startProgress(terminal, name);
-    let what = "";
-    results.push(
-      await measureModel(name, cairn, heldOut, measure, {
-        signal: terminal.signal,
-        onProgress(now, done, total) {
-          if (now !== what) {
-            progress.clear();
-            progress = startProgress(terminal, `${name}, ${what = now}`, { unit: "" });
-          }
-          progress.update(done, total);
-        },
-      }),
-    );
-    progress.clear();
+    const kept = joinPath(folderOf(out, name), "result.json");
+    const before = await keptResult(kept, measure, surroundings.files);
+    const result = before ?? await measureOne(name, recipe, { out, measure }, surroundings);
+    if (!before) await writeText(surroundings.files, kept, resultText(measure, result));
+    results.push(result);
   }
   return results;
+}
+
+/** What was measured before, if in the same way. */
+async function keptResult(
+  path: string,
+  measure: ComparisonMeasure,
+  files: Files,
+): Promise<ModelResult | undefined> {
+  if (!await isFile(files, path)) return undefined;
+  const text = await readText(files, path);
+  try {
+    const { result } = JSON.parse(text);
+    return text === resultText(measure, result) ? result : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function resultText(measure: ComparisonMeasure, result: ModelResult): string {
+  return `${JSON.stringify({ measure, result }, null, 2)}\n`;
+}
+
+async function measureOne(
+  name: string,
+  recipe: Recipe,
+  { out, measure }: { out: string; measure: ComparisonMeasure },
+  { device, files, terminal }: Surroundings,
+): Promise<ModelResult> {
+  const heldOut = await heldOutText(recipe, files);
+  using cairn = await open(joinPath(folderOf(out, name), "model"), { device, files });
+  let progress = startProgress(terminal, name);
+  let what = "";
+  const result = await measureModel(name, cairn, heldOut, measure, {
+    signal: terminal.signal,
+    onProgress(now, done, total) {
+      if (now !== what) {
+        progress.clear();
+        progress = startProgress(terminal, `${name}, ${what = now}`, { unit: "" });
+      }
+      progress.update(done, total);
+    },
+  });
+  progress.clear();
+  return result;
 }
 
 /** The ends of the recipe's texts, which no model has learnt from. */

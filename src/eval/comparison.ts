@@ -89,6 +89,8 @@ export interface ModelResult {
   readonly memoryBytes: number;
   /** Of that text, as it was read without asking what comes next. */
   readonly tokensPerSecond: number;
+  /** The device that it was measured on. */
+  readonly device: string;
   /** Pass keys that were found, by the length of the prompt, and by fifths of its depth. */
   readonly passkeys: readonly { length: number; all: Share; byDepth: readonly Share[] }[];
 }
@@ -135,6 +137,7 @@ export async function measureModel(
     text: byPosition(losses, { first: config.contextLength, tokensPerByte: ids.length / bytes }),
     memoryBytes: session.inspect().totalBytes,
     tokensPerSecond: 1000 * tokens / elapsedMs,
+    device: cairn.device.info.name,
     passkeys,
   };
 }

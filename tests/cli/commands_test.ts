@@ -325,10 +325,17 @@ Deno.test("compare trains mechanisms, and sets them side by side", async () => {
   for (const plot of ["text.svg", "passkeys.svg"]) {
     match(await Deno.readTextFile(`${text.folder}/out/${plot}`), /with landmarks/);
   }
-  // What is trained is not trained again; Infini's gates are to be seen.
+  // What is trained and measured is not trained and measured again, but for other measures.
   const again = await run(`${line} --json`);
-  equal(JSON.parse(again.out).results.length, 5);
+  deepEqual(JSON.parse(again.out).results, results);
   ok(!/step/.test(again.note), again.note);
+  const measure = { ...comparison.measure, tokens: 280 };
+  await Deno.writeTextFile(path, JSON.stringify({ ...comparison, measure }));
+  await Deno.writeTextFile(`${text.folder}/out/xl/result.json`, "cut {");
+  const other = await run(`${line} --json`);
+  ok(!/step/.test(other.note), other.note);
+  for (const { text } of JSON.parse(other.out).results) equal(text.all.to, 280);
+  // Infini's gates are to be seen.
   const inspected = await run(`inspect ${text.folder}/out/infini/model`);
   match(inspected.out, /gates {10}0 \|.{10}\| 1, 2 heads, 0 below 0\.1 and 0 from 0\.9 on/);
   const beside = (await run(`inspect ${text.folder}/out/beside/model`)).out;
