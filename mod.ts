@@ -58,12 +58,12 @@ export type {
   Window,
   WindowPass,
 } from "./src/attention/mechanism.ts";
-export { landmarkMechanism, type LandmarkOptions } from "./src/attention/landmark.ts";
+export { landmarkMechanism, type LandmarkOptions } from "./src/attention/landmark/mechanism.ts";
 export {
   landmarkAttention,
   type LandmarkAttentionResult,
   type LandmarkAttentionShape,
-} from "./src/attention/landmark_attention.ts";
+} from "./src/attention/landmark/attention.ts";
 export {
   type Build,
   type CpuDeviceOptions,

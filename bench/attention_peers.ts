@@ -9,7 +9,7 @@
  * key ≤ query and each head.
  */
 import { parseArgs } from "node:util";
-import { regularLandmarks } from "../src/attention/landmark.ts";
+import { regularLandmarks } from "../src/attention/landmark/regular_landmarks.ts";
 import type { Device, Tensor } from "../src/device/device.ts";
 import { openDevice } from "../src/device/open.ts";
 

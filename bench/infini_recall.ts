@@ -14,7 +14,7 @@
  * a replication saw them stay in the middle (docs/mechanisms.md).
  */
 
-import { GATE } from "../src/attention/infini_plan.ts";
+import { GATE } from "../src/attention/infini/plan.ts";
 import type { Tensor } from "../src/device/device.ts";
 import type { InfiniUpdate } from "../src/device/infini.ts";
 import { openDevice } from "../src/device/open.ts";

@@ -1,6 +1,6 @@
 /** The pieces of work on attention that are measured: dense, decoding, and reading from memory. */
 
-import { regularLandmarks } from "../src/attention/landmark.ts";
+import { regularLandmarks } from "../src/attention/landmark/regular_landmarks.ts";
 import type { Device, Tensor } from "../src/device/device.ts";
 
 /** One piece of work on one device. */

@@ -4,7 +4,7 @@
  * without landmarks: ordinary attention, which says what landmarks cost.
  */
 
-import { regularLandmarks } from "../../src/attention/landmark.ts";
+import { regularLandmarks } from "../../src/attention/landmark/regular_landmarks.ts";
 import type { Device, Tensor } from "../../src/device/device.ts";
 import { blocks as planOf } from "../../src/device/gpu/blocks.ts";
 import type { GpuDevice } from "../../src/device/gpu/gpu_device.ts";

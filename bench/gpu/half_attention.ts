@@ -1,6 +1,6 @@
 /** Landmark attention of halves: one way of its kernels, checked against the f32 kernels and timed. */
 
-import { regularLandmarks } from "../../src/attention/landmark.ts";
+import { regularLandmarks } from "../../src/attention/landmark/regular_landmarks.ts";
 import type { Tensor } from "../../src/device/device.ts";
 import { blocks as planOf } from "../../src/device/gpu/blocks.ts";
 import type { WholeHost } from "../../src/device/gpu/gpu_host.ts";

@@ -1,3 +1,5 @@
+import type { Device, Tensor } from "../device/device.ts";
+
 /**
  * The table that `rope` reads: cosine and sine of position · frequency, computed in f64.
  *
@@ -16,4 +18,12 @@ export function rotationTable(frequencies: Float64Array, positions: number): Flo
     }
   }
   return table;
+}
+
+/** i32 [rows · count]: from, from + 1, … for each row. */
+export function countUp(device: Device, rows: number, count: number, from = 0): Tensor {
+  return device.tensor([rows * count], {
+    dtype: "i32",
+    data: Int32Array.from({ length: rows * count }, (_, t) => from + t % count),
+  });
 }

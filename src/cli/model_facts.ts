@@ -1,6 +1,6 @@
 /** What `inspect` says of a model. */
 
-import { GATE } from "../attention/infini_plan.ts";
+import { GATE } from "../attention/infini/plan.ts";
 import type { Files } from "../io/files.ts";
 import { openCheckpoint } from "../model/checkpoint/checkpoint.ts";
 import type { CompressiveConfig, MechanismName } from "../model/attention_config.ts";

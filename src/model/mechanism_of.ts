@@ -1,10 +1,10 @@
-import { BESIDE_GATE, besideMechanism } from "../attention/beside.ts";
-import { infiniMechanism } from "../attention/infini.ts";
-import { landmarkMechanism } from "../attention/landmark.ts";
-import { layeredMechanism } from "../attention/layered.ts";
+import { BESIDE_GATE, besideMechanism } from "../attention/mixture/beside.ts";
+import { infiniMechanism } from "../attention/infini/mechanism.ts";
+import { landmarkMechanism } from "../attention/landmark/mechanism.ts";
+import { layeredMechanism } from "../attention/mixture/layered.ts";
 import type { HeadShape, Mechanism } from "../attention/mechanism.ts";
-import { windowMechanism } from "../attention/window.ts";
-import { xlMechanism } from "../attention/xl.ts";
+import { windowMechanism } from "../attention/cache/window.ts";
+import { xlMechanism } from "../attention/cache/xl.ts";
 import type { MechanismName } from "./attention_config.ts";
 import type { ModelConfig } from "./config.ts";
 import { ropeFrequencies } from "./rope_scaling.ts";

@@ -1,4 +1,4 @@
-import { START } from "../../src/attention/infini_plan.ts";
+import { START } from "../../src/attention/infini/plan.ts";
 import type { Mechanism, State } from "../../src/attention/mechanism.ts";
 import { type Bookkeeping, openBookkeeping } from "../../src/device/bookkeeping.ts";
 import { type Device, sizeOf, type Tensor } from "../../src/device/device.ts";

@@ -2,7 +2,7 @@
  * Model folders as the Hugging Face ecosystem has them: `config.json` beside `model.safetensors`,
  * or beside the shards that a `model.safetensors.index.json` names.
  */
-import { GATE } from "../../attention/infini_plan.ts";
+import { GATE } from "../../attention/infini/plan.ts";
 import {
   type Files,
   isFile,

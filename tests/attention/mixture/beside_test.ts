@@ -1,15 +1,15 @@
 /** A memory beside landmark blocks in the same layers. Its laws are those of all mechanisms. */
 
+import { GATE, START } from "../../../src/attention/infini/plan.ts";
+import { parameters } from "../../../src/model/parameters.ts";
+import { forward } from "../../../src/train/pass.ts";
+import type { ModelConfig } from "../../../src/model/config.ts";
+import { assertClose, EXACT } from "../../close.ts";
+import { reference, testOnEach } from "../../devices.ts";
+import { randomFrom } from "../../random.ts";
+import { randomText, readInCuts, type SmallModel, smallModel } from "../../memory/small_model.ts";
+import { smallConfig } from "../models.ts";
 import { equal, ok } from "node:assert/strict";
-import { GATE, START } from "../../src/attention/infini_plan.ts";
-import { parameters } from "../../src/model/parameters.ts";
-import { forward } from "../../src/train/pass.ts";
-import type { ModelConfig } from "../../src/model/config.ts";
-import { assertClose, EXACT } from "../close.ts";
-import { reference, testOnEach } from "../devices.ts";
-import { randomFrom } from "../random.ts";
-import { randomText, readInCuts, type SmallModel, smallModel } from "../memory/small_model.ts";
-import { smallConfig } from "./models.ts";
 
 const SEED = 21;
 const BLOCKS = { block_size: 4, token_id: 256, top_blocks: 2, chunk: 8 };

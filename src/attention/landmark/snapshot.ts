@@ -1,8 +1,8 @@
-import type { BlockView } from "../memory/block_view.ts";
-import type { MemoryPlan } from "../memory/options.ts";
-import { numberBytesOf, recordOf } from "../memory/records.ts";
-import type { StateParts } from "./landmark_step.ts";
-import type { SavedState } from "./mechanism.ts";
+import type { BlockView } from "../../memory/block_view.ts";
+import type { MemoryPlan } from "../../memory/options.ts";
+import { numberBytesOf, recordOf } from "../../memory/records.ts";
+import type { SavedState } from "../mechanism.ts";
+import type { StateParts } from "./step.ts";
 
 /** Blocks whose landmarks are in one record a layer. */
 export const BATCH = 32;

@@ -1,7 +1,7 @@
-import { blockView } from "../memory/block_view.ts";
-import type { MemoryPlan } from "../memory/options.ts";
-import { section } from "../memory/section.ts";
-import type { Frame, StateParts } from "./landmark_step.ts";
+import { blockView } from "../../memory/block_view.ts";
+import type { MemoryPlan } from "../../memory/options.ts";
+import { section } from "../../memory/section.ts";
+import type { Frame, StateParts } from "./step.ts";
 
 /**
  * See {@linkcode State.replace}. A token that reads the last K blocks sees no farther than K·M

@@ -1,6 +1,6 @@
-import type { InfiniMechanism } from "./infini.ts";
-import type { InfiniState } from "./infini_state.ts";
-import type { LayerInput, Mechanism, State, StateOptions, Step } from "./mechanism.ts";
+import type { InfiniMechanism } from "../infini/mechanism.ts";
+import type { InfiniState } from "../infini/state.ts";
+import type { LayerInput, Mechanism, State, StateOptions, Step } from "../mechanism.ts";
 import {
   type BeginTogether,
   capabilitiesTogether,

@@ -1,4 +1,4 @@
-import type { BlockPlan, Device, Tensor } from "../device/device.ts";
+import type { BlockPlan, Device, Tensor } from "../../device/device.ts";
 import { regularLandmarks } from "./regular_landmarks.ts";
 
 /** Shapes and masks of {@linkcode landmarkAttention}. */

@@ -1,3 +1,4 @@
+import type { Device } from "../../device/device.ts";
 import type {
   Capabilities,
   Mechanism,
@@ -6,9 +7,8 @@ import type {
   StateOptions,
   Step,
   StepOptions,
-} from "./mechanism.ts";
-import type { Device } from "../device/device.ts";
-import { replaceNothing, usageTogether } from "./state_usage.ts";
+} from "../mechanism.ts";
+import { replaceNothing, usageTogether } from "../state_usage.ts";
 
 /** What a mechanism can do that is put together from others. */
 export function capabilitiesTogether(all: readonly Mechanism[]): Capabilities {

@@ -1,11 +1,11 @@
-import type { Tensor } from "../device/device.ts";
-import { countUp } from "./cache_plan.ts";
-import { copyOfInfini, type InfiniParts } from "./infini_parts.ts";
-import { type Beside, GATE, START } from "./infini_plan.ts";
-import { saveInfiniState } from "./infini_snapshot.ts";
-import type { Attend, LayerInput, State, Step, StepOptions } from "./mechanism.ts";
-import { type StepGuard, stepGuard } from "./step_guard.ts";
-import { replaceNothing, usageWithoutBlocks } from "./state_usage.ts";
+import type { Tensor } from "../../device/device.ts";
+import type { Attend, LayerInput, State, Step, StepOptions } from "../mechanism.ts";
+import { countUp } from "../rotations.ts";
+import { replaceNothing, usageWithoutBlocks } from "../state_usage.ts";
+import { type StepGuard, stepGuard } from "../step_guard.ts";
+import { copyOfInfini, type InfiniParts } from "./parts.ts";
+import { type Beside, GATE, START } from "./plan.ts";
+import { saveInfiniState } from "./snapshot.ts";
 
 /** A state whose memory may be beside another attention than that inside its segments. */
 export interface InfiniState extends State {

@@ -1,17 +1,12 @@
-import { sizeOf, type Tensor } from "../device/device.ts";
-import type { Ops } from "../device/ops.ts";
-import { type CacheParts, copyOfCache, turnCache } from "./cache_parts.ts";
-import {
-  attentionOptions,
-  countUp,
-  distancesOf,
-  projectDistances,
-  sinusoids,
-} from "./cache_plan.ts";
-import { saveCacheState } from "./cache_snapshot.ts";
-import type { LayerInput, State, Step, StepOptions } from "./mechanism.ts";
-import { type StepGuard, stepGuard } from "./step_guard.ts";
-import { replaceNothing, usageWithoutBlocks } from "./state_usage.ts";
+import { sizeOf, type Tensor } from "../../device/device.ts";
+import type { Ops } from "../../device/ops.ts";
+import type { LayerInput, State, Step, StepOptions } from "../mechanism.ts";
+import { countUp } from "../rotations.ts";
+import { replaceNothing, usageWithoutBlocks } from "../state_usage.ts";
+import { type StepGuard, stepGuard } from "../step_guard.ts";
+import { type CacheParts, copyOfCache, turnCache } from "./parts.ts";
+import { attentionOptions, distancesOf, projectDistances, sinusoids } from "./plan.ts";
+import { saveCacheState } from "./snapshot.ts";
 
 /** The streaming half of Transformer-XL and of sliding windows. */
 export function cacheState(parts: CacheParts): State {

@@ -1,7 +1,7 @@
-import type { Device, Tensor } from "../device/device.ts";
-import { type Section, section } from "../memory/section.ts";
-import { type CachePlan, countUp } from "./cache_plan.ts";
-import { rotationTable } from "./rotations.ts";
+import type { Device, Tensor } from "../../device/device.ts";
+import { type Section, section } from "../../memory/section.ts";
+import { countUp, rotationTable } from "../rotations.ts";
+import type { CachePlan } from "./plan.ts";
 
 /** The tokens that a text's next one may see: those of the cache, then those of the window. */
 export interface CacheParts extends Disposable {

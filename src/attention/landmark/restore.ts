@@ -1,14 +1,20 @@
-import type { Numbers } from "../device/device.ts";
-import type { BlockStore, NewBlock, StoreParts } from "../memory/block_store.ts";
-import type { SealedBlocks } from "../memory/block_view.ts";
-import { SnapshotError } from "../memory/memory_error.ts";
-import { type MemoryDefaults, type MemoryOptions, planMemory } from "../memory/options.ts";
-import { sectionPositions } from "../memory/positions.ts";
-import { checkAbout, isCount, nextNumbers, nextRecord, type Records } from "../memory/records.ts";
-import { type About, BATCH, keptPieces, longLayers } from "./landmark_snapshot.ts";
-import { emptyParts, frameOf, landmarkState } from "./landmark_state.ts";
-import type { Frame, StateParts } from "./landmark_step.ts";
-import type { HeadShape, SavedState, State } from "./mechanism.ts";
+import type { Numbers } from "../../device/device.ts";
+import type { BlockStore, NewBlock, StoreParts } from "../../memory/block_store.ts";
+import type { SealedBlocks } from "../../memory/block_view.ts";
+import { SnapshotError } from "../../memory/memory_error.ts";
+import { type MemoryDefaults, type MemoryOptions, planMemory } from "../../memory/options.ts";
+import { sectionPositions } from "../../memory/positions.ts";
+import {
+  checkAbout,
+  isCount,
+  nextNumbers,
+  nextRecord,
+  type Records,
+} from "../../memory/records.ts";
+import type { HeadShape, SavedState, State } from "../mechanism.ts";
+import { type About, BATCH, keptPieces, longLayers } from "./snapshot.ts";
+import { emptyParts, frameOf, landmarkState } from "./state.ts";
+import type { Frame, StateParts } from "./step.ts";
 
 /** See {@linkcode Mechanism.restore}. */
 export async function restoreLandmarkState(

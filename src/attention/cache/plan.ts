@@ -1,6 +1,6 @@
-import type { Device, RelativePositions, Tensor, WindowOptions } from "../device/device.ts";
-import type { Ops } from "../device/ops.ts";
-import type { HeadShape, LayerInput } from "./mechanism.ts";
+import type { RelativePositions, Tensor, WindowOptions } from "../../device/device.ts";
+import type { Ops } from "../../device/ops.ts";
+import type { HeadShape, LayerInput } from "../mechanism.ts";
 
 /** What a mechanism with a cache of recent tokens needs to know beside the heads. */
 export interface CacheOptions {
@@ -75,12 +75,4 @@ export function attentionOptions(
     }
     : undefined;
   return { ...(sameLength && { window: cache + 1 }), ...(relative && { relative }) };
-}
-
-/** i32 [rows · count]: from, from + 1, … for each row. */
-export function countUp(device: Device, rows: number, count: number, from = 0): Tensor {
-  return device.tensor([rows * count], {
-    dtype: "i32",
-    data: Int32Array.from({ length: rows * count }, (_, t) => from + t % count),
-  });
 }

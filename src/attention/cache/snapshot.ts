@@ -1,8 +1,8 @@
-import type { Device, Tensor } from "../device/device.ts";
-import { checkAbout, isCount, nextNumbers, numberBytesOf, recordOf } from "../memory/records.ts";
-import type { CachePlan } from "./cache_plan.ts";
-import { type CacheParts, emptyCacheParts, turnCache } from "./cache_parts.ts";
-import type { SavedState } from "./mechanism.ts";
+import type { Device, Tensor } from "../../device/device.ts";
+import { checkAbout, isCount, nextNumbers, numberBytesOf, recordOf } from "../../memory/records.ts";
+import type { SavedState } from "../mechanism.ts";
+import type { CachePlan } from "./plan.ts";
+import { type CacheParts, emptyCacheParts, turnCache } from "./parts.ts";
 
 /**
  * What a saved state says of itself. Its records, for each layer and unless there are none: the keys,

@@ -1,5 +1,5 @@
-import { FROM_INITIAL, READS_NOTHING } from "../device/infini.ts";
-import type { Batch } from "./mechanism.ts";
+import { FROM_INITIAL, READS_NOTHING } from "../../device/infini.ts";
+import type { Batch } from "../mechanism.ts";
 
 /** How the rows of a window are cut into the segments that Infini-attention writes at once. */
 export interface Segments {

@@ -1,20 +1,20 @@
-import type { Tensor } from "../device/device.ts";
-import { blockStore, type StoreParts } from "../memory/block_store.ts";
-import { type BlockView, blockView } from "../memory/block_view.ts";
-import { bytesPerToken, type MemoryPlan } from "../memory/options.ts";
+import type { Tensor } from "../../device/device.ts";
+import { blockStore, type StoreParts } from "../../memory/block_store.ts";
+import { type BlockView, blockView } from "../../memory/block_view.ts";
+import { bytesPerToken, type MemoryPlan } from "../../memory/options.ts";
 import {
   sectionPositions,
   sectionStart,
   slotPositions,
   storedPositions,
-} from "../memory/positions.ts";
-import { section } from "../memory/section.ts";
-import { replaceTokens } from "./landmark_replace.ts";
-import { saveLandmarkState } from "./landmark_snapshot.ts";
-import { beginStep, type Frame, type StateParts } from "./landmark_step.ts";
-import type { State } from "./mechanism.ts";
-import { rotationTable } from "./rotations.ts";
-import { stepGuard } from "./step_guard.ts";
+} from "../../memory/positions.ts";
+import { section } from "../../memory/section.ts";
+import type { State } from "../mechanism.ts";
+import { rotationTable } from "../rotations.ts";
+import { stepGuard } from "../step_guard.ts";
+import { replaceTokens } from "./replace.ts";
+import { saveLandmarkState } from "./snapshot.ts";
+import { beginStep, type Frame, type StateParts } from "./step.ts";
 
 /** Parts of an empty state. @throws {RangeError} If memory is short. */
 export function emptyParts(plan: MemoryPlan, parts: StoreParts): StateParts {

@@ -1,8 +1,8 @@
-import type { Device, Tensor } from "../device/device.ts";
-import { checkAbout, isCount, nextNumbers, numberBytesOf, recordOf } from "../memory/records.ts";
-import type { InfiniPlan } from "./infini_plan.ts";
-import { emptyInfiniParts, type InfiniParts, turnKeys } from "./infini_parts.ts";
-import type { SavedState } from "./mechanism.ts";
+import type { Device, Tensor } from "../../device/device.ts";
+import { checkAbout, isCount, nextNumbers, numberBytesOf, recordOf } from "../../memory/records.ts";
+import type { SavedState } from "../mechanism.ts";
+import type { InfiniPlan } from "./plan.ts";
+import { emptyInfiniParts, type InfiniParts, turnKeys } from "./parts.ts";
 
 /**
  * What a saved state says of itself. Its records, for each layer: the memory and its remainder, and

@@ -1,8 +1,6 @@
-import type { Device, Foreign, Tensor } from "../device/device.ts";
-import type { Ops } from "../device/ops.ts";
-import { planMemory } from "../memory/options.ts";
-import { restoreLandmarkState } from "./landmark_restore.ts";
-import { emptyParts, landmarkState } from "./landmark_state.ts";
+import type { Device, Foreign, Tensor } from "../../device/device.ts";
+import type { Ops } from "../../device/ops.ts";
+import { planMemory } from "../../memory/options.ts";
 import type {
   Attend,
   Batch,
@@ -10,11 +8,11 @@ import type {
   HeadShape,
   Mechanism,
   Negatives,
-} from "./mechanism.ts";
+} from "../mechanism.ts";
+import { rotationTable } from "../rotations.ts";
+import { restoreLandmarkState } from "./restore.ts";
+import { emptyParts, landmarkState } from "./state.ts";
 import { regularLandmarks } from "./regular_landmarks.ts";
-import { rotationTable } from "./rotations.ts";
-
-export { regularLandmarks } from "./regular_landmarks.ts";
 
 /** What landmark attention needs to know beside the heads. */
 export interface LandmarkOptions {

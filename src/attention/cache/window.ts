@@ -1,7 +1,7 @@
-import type { Device } from "../device/device.ts";
-import type { CachePlan } from "./cache_plan.ts";
-import type { Batch, BatchAttention, HeadShape, Mechanism } from "./mechanism.ts";
-import { rotationTable } from "./rotations.ts";
+import type { Device } from "../../device/device.ts";
+import type { Batch, BatchAttention, HeadShape, Mechanism } from "../mechanism.ts";
+import { rotationTable } from "../rotations.ts";
+import type { CachePlan } from "./plan.ts";
 import { refuseMasks } from "./masks.ts";
 import { xlMechanism } from "./xl.ts";
 

@@ -1,8 +1,7 @@
-import type { Device, Tensor } from "../device/device.ts";
-import { type Section, section } from "../memory/section.ts";
-import { countUp } from "./cache_plan.ts";
-import type { InfiniPlan } from "./infini_plan.ts";
-import { rotationTable } from "./rotations.ts";
+import type { Device, Tensor } from "../../device/device.ts";
+import { type Section, section } from "../../memory/section.ts";
+import { countUp, rotationTable } from "../rotations.ts";
+import type { InfiniPlan } from "./plan.ts";
 
 /** What one text leaves behind: a memory for each layer, and the segment that is not full yet. */
 export interface InfiniParts extends Disposable {

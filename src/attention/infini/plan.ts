@@ -1,5 +1,5 @@
-import type { InfiniOptions } from "../device/device.ts";
-import type { Attend, HeadShape } from "./mechanism.ts";
+import type { InfiniOptions } from "../../device/device.ts";
+import type { Attend, HeadShape } from "../mechanism.ts";
 
 /** What Infini-attention needs to know beside the heads. */
 export interface InfiniMechanismOptions {

@@ -1,12 +1,12 @@
+import { segmentsOf } from "../../../src/attention/infini/segments.ts";
+import type { Batch } from "../../../src/attention/mechanism.ts";
+import { mechanismOf } from "../../../src/model/mechanism_of.ts";
+import { forward } from "../../../src/train/pass.ts";
+import { assertClose } from "../../close.ts";
+import { reference, testOnEach } from "../../devices.ts";
+import { randomText, smallModel } from "../../memory/small_model.ts";
+import { MODELS, smallConfig } from "../models.ts";
 import { deepEqual, throws } from "node:assert/strict";
-import { segmentsOf } from "../../src/attention/segments.ts";
-import type { Batch } from "../../src/attention/mechanism.ts";
-import { mechanismOf } from "../../src/model/mechanism_of.ts";
-import { forward } from "../../src/train/pass.ts";
-import { assertClose } from "../close.ts";
-import { reference, testOnEach } from "../devices.ts";
-import { randomText, smallModel } from "../memory/small_model.ts";
-import { MODELS, smallConfig } from "./models.ts";
 
 /** The kinds, as `infiniAttention` has them: where a text begins, and whether it begins empty. */
 const [GOES_ON, BEGINS, BEGINS_EMPTY] = [0, 1, 3];

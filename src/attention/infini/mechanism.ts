@@ -1,5 +1,5 @@
-import type { Device, Tensor } from "../device/device.ts";
-import type { Ops } from "../device/ops.ts";
+import type { Device, Tensor } from "../../device/device.ts";
+import type { Ops } from "../../device/ops.ts";
 import {
   type Beside,
   GATE,
@@ -7,11 +7,11 @@ import {
   type InfiniPlan,
   planInfini,
   START,
-} from "./infini_plan.ts";
+} from "./plan.ts";
 
-import { type InfiniState, infiniState } from "./infini_state.ts";
-import { emptyInfiniParts } from "./infini_parts.ts";
-import { restoreInfiniParts } from "./infini_snapshot.ts";
+import { type InfiniState, infiniState } from "./state.ts";
+import { emptyInfiniParts } from "./parts.ts";
+import { restoreInfiniParts } from "./snapshot.ts";
 import type {
   Attend,
   Batch,
@@ -24,8 +24,8 @@ import type {
   SavedState,
   StateOptions,
   Window,
-} from "./mechanism.ts";
-import { rotationTable } from "./rotations.ts";
+} from "../mechanism.ts";
+import { rotationTable } from "../rotations.ts";
 import { type Segments, segmentsOf, type Stretch } from "./segments.ts";
 
 /** Infini-attention, whose memory may be beside another attention than that inside its segments. */

@@ -1,21 +1,5 @@
-import type { Device, Tensor } from "../device/device.ts";
-import type { Ops } from "../device/ops.ts";
-import {
-  attentionOptions,
-  type CacheOptions,
-  type CachePlan,
-  CONTENT_BIAS,
-  countUp,
-  DISTANCES,
-  distancesOf,
-  POSITION_BIAS,
-  projectDistances,
-  sinusoids,
-} from "./cache_plan.ts";
-import { emptyCacheParts } from "./cache_parts.ts";
-import { cacheState } from "./cache_state.ts";
-import { restoreCacheParts } from "./cache_snapshot.ts";
-import { refuseMasks } from "./masks.ts";
+import type { Device, Tensor } from "../../device/device.ts";
+import type { Ops } from "../../device/ops.ts";
 import type {
   Batch,
   BatchAttention,
@@ -23,8 +7,23 @@ import type {
   Mechanism,
   OwnParameter,
   Window,
-} from "./mechanism.ts";
-import { rotationTable } from "./rotations.ts";
+} from "../mechanism.ts";
+import { countUp, rotationTable } from "../rotations.ts";
+import {
+  attentionOptions,
+  type CacheOptions,
+  type CachePlan,
+  CONTENT_BIAS,
+  DISTANCES,
+  distancesOf,
+  POSITION_BIAS,
+  projectDistances,
+  sinusoids,
+} from "./plan.ts";
+import { emptyCacheParts } from "./parts.ts";
+import { cacheState } from "./state.ts";
+import { restoreCacheParts } from "./snapshot.ts";
+import { refuseMasks } from "./masks.ts";
 
 /**
  * Transformer-XL (Dai et al., arXiv 1901.02860): windows that look back to a cache of the tokens

@@ -1,4 +1,4 @@
-import type { Batch } from "./mechanism.ts";
+import type { Batch } from "../mechanism.ts";
 
 /** @throws {RangeError} If rows have padding or several documents. */
 export function refuseMasks(what: string, { document, present }: Batch): void {

@@ -1,4 +1,4 @@
-import type { MemoryOptions } from "../memory/options.ts";
+import type { MemoryOptions } from "../../memory/options.ts";
 import type {
   Attend,
   BatchAttention,
@@ -7,7 +7,7 @@ import type {
   State,
   StateOptions,
   Step,
-} from "./mechanism.ts";
+} from "../mechanism.ts";
 import {
   capabilitiesTogether,
   emptyTogether,
