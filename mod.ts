@@ -35,15 +35,15 @@ export type {
   Placement,
   TableShape,
 } from "./src/device/bookkeeping.ts";
+export type { HeadShape } from "./src/memory/head_shape.ts";
+export type { BlocksRead } from "./src/memory/read_blocks.ts";
 export { MemoryFullError, SnapshotError } from "./src/memory/memory_error.ts";
 export type {
   Attend,
   Batch,
   BatchAttention,
-  BlocksRead,
   Capabilities,
   Handed,
-  HeadShape,
   LayerInput,
   Marker,
   Mechanism,

@@ -9,7 +9,8 @@ const LAYERS: readonly RegExp[] = [
   /^(mod\.ts|src\/edge\.ts|src\/(cli|server|web)\/)/,
   /^src\/((session|train|eval)\/|cairn\.ts)/,
   /^src\/model\//,
-  /^src\/(attention|memory)\//,
+  /^src\/attention\//,
+  /^src\/memory\//,
   /^src\/device\//,
   /^(src\/io\/|src\/(half|sha256)\.ts|(build|wgsl)\/)/,
 ];

@@ -3,6 +3,7 @@ import type { Device, Tensor } from "../device/device.ts";
 import type { Ops } from "../device/ops.ts";
 import type { Files } from "../io/files.ts";
 import type { MemoryOptions } from "../memory/options.ts";
+import type { BlocksRead } from "../memory/read_blocks.ts";
 
 /** What a layer's attention is made from; each part is computed when it is asked for. */
 export interface LayerInput {
@@ -34,20 +35,6 @@ export interface OwnParameter {
   readonly decays: boolean;
   /** Whether it learns at the rate of gates (`optimizer.gateRate`). */
   readonly isGate: boolean;
-}
-
-/** The heads a mechanism works with, and how positions turn them. */
-export interface HeadShape {
-  /** L. */
-  readonly layers: number;
-  /** H, query heads. */
-  readonly heads: number;
-  /** G, key/value heads. */
-  readonly kvHeads: number;
-  /** D. */
-  readonly headDim: number;
-  /** Angle per position of each pair, f64 [D/2] (see `ropeFrequencies`). */
-  readonly frequencies: Float64Array;
 }
 
 /** A token that the mechanism puts into every text, at positions every − 1, 2·every − 1, … */
@@ -135,20 +122,6 @@ export interface Handed {
 export interface BatchAttention extends Disposable {
   /** In order; a mechanism that reads rows whole has one. */
   readonly windows: readonly Window[];
-}
-
-/** Which blocks a step read in one layer, by their numbers in the text. */
-export interface BlocksRead {
-  /** Which layer read. */
-  readonly layer: number;
-  /** T, or 1 where all tokens read the same. */
-  readonly rows: number;
-  /** H, or 1 where all heads read the same. */
-  readonly heads: number;
-  /** Blocks for each of them. */
-  readonly k: number;
-  /** i32 [rows, heads, k], by time. */
-  readonly numbers: Int32Array;
 }
 
 /** One call's worth of tokens going through the layers. Nothing is remembered before `commit`. */

@@ -1,6 +1,6 @@
 /** Which blocks were read for an answer: counted, drawn, and quoted. */
 
-import type { BlocksRead } from "../attention/mechanism.ts";
+import type { BlocksRead } from "../memory/read_blocks.ts";
 import type { StreamEncoder, Tokenizer } from "../model/tokenizer.ts";
 import { drawStrip, type StripOptions, type StripRow } from "./strip.ts";
 import { grouped, paint, plural, type Terminal } from "./terminal.ts";

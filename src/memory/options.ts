@@ -1,6 +1,6 @@
-import type { HeadShape } from "../attention/mechanism.ts";
 import type { EvictionPolicy } from "../device/bookkeeping.ts";
 import { type Granularity, sizeOf } from "../device/device.ts";
+import type { HeadShape } from "./head_shape.ts";
 
 /**
  * How blocks are chosen: the best for each `token` and head, one set for all tokens of a call in a

@@ -1,4 +1,3 @@
-import type { BlocksRead } from "../attention/mechanism.ts";
 import type { Blocks, Chosen, Granularity, Tensor } from "../device/device.ts";
 import type { BlockChoices } from "./block_pool.ts";
 import type { BlockView } from "./block_view.ts";
@@ -23,6 +22,20 @@ export interface Looking {
   readonly at: number;
   /** The plan of the section's first keys. */
   blocks(keys: number): Blocks;
+}
+
+/** Which blocks a step read in one layer, by their numbers in the text. */
+export interface BlocksRead {
+  /** Which layer read. */
+  readonly layer: number;
+  /** T, or 1 where all tokens read the same. */
+  readonly rows: number;
+  /** H, or 1 where all heads read the same. */
+  readonly heads: number;
+  /** Blocks for each of them. */
+  readonly k: number;
+  /** i32 [rows, heads, k], by time. */
+  readonly numbers: Int32Array;
 }
 
 /** Where the time goes. */

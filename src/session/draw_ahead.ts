@@ -7,7 +7,7 @@
  * read is stored for good: that waits until the token before it is taken.
  */
 
-import type { BlocksRead } from "../attention/mechanism.ts";
+import type { BlocksRead } from "../memory/read_blocks.ts";
 import type { Device, Tensor } from "../device/device.ts";
 import { forbiddenBits } from "../device/sampling.ts";
 import type { DrawOptions, Draws } from "./draws.ts";

@@ -1,6 +1,6 @@
 /** Tokens that are drawn one behind the other. */
 
-import type { BlocksRead } from "../attention/mechanism.ts";
+import type { BlocksRead } from "../memory/read_blocks.ts";
 import type { Reader } from "./reader.ts";
 import { sample, type SampleOptions, type Uniform } from "./sampler.ts";
 

@@ -1,4 +1,5 @@
-import type { BlocksRead, Marker } from "../attention/mechanism.ts";
+import type { Marker } from "../attention/mechanism.ts";
+import type { BlocksRead } from "../memory/read_blocks.ts";
 import type { ModelConfig } from "../model/config.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
 import type { DrawOptions, Draws } from "./draws.ts";

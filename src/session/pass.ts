@@ -1,6 +1,7 @@
 /** A pass through the model: tokens in, logits out, and the state one step further. */
 
-import type { BlocksRead, Marker, State } from "../attention/mechanism.ts";
+import type { Marker, State } from "../attention/mechanism.ts";
+import type { BlocksRead } from "../memory/read_blocks.ts";
 import { type Device, sizeOf, type Tensor } from "../device/device.ts";
 import { eagerOps, type Ops } from "../device/ops.ts";
 import type { Turns } from "../memory/turns.ts";

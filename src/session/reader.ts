@@ -1,5 +1,6 @@
 import { textTokens } from "../attention/markers.ts";
-import type { BlocksRead, Marker, State } from "../attention/mechanism.ts";
+import type { Marker, State } from "../attention/mechanism.ts";
+import type { BlocksRead } from "../memory/read_blocks.ts";
 import { sizeOf } from "../device/device.ts";
 import type { Turns } from "../memory/turns.ts";
 import { drawAhead } from "./draw_ahead.ts";

@@ -1,6 +1,7 @@
 import type { RelativePositions, Tensor, WindowOptions } from "../../device/device.ts";
 import type { Ops } from "../../device/ops.ts";
-import type { HeadShape, LayerInput } from "../mechanism.ts";
+import type { HeadShape } from "../../memory/head_shape.ts";
+import type { LayerInput } from "../mechanism.ts";
 
 /** What a mechanism with a cache of recent tokens needs to know beside the heads. */
 export interface CacheOptions {

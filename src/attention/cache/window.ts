@@ -1,5 +1,6 @@
 import type { Device } from "../../device/device.ts";
-import type { Batch, BatchAttention, HeadShape, Mechanism } from "../mechanism.ts";
+import type { HeadShape } from "../../memory/head_shape.ts";
+import type { Batch, BatchAttention, Mechanism } from "../mechanism.ts";
 import { rotationTable } from "../rotations.ts";
 import type { CachePlan } from "./plan.ts";
 import { refuseMasks } from "./masks.ts";

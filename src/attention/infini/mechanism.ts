@@ -12,12 +12,12 @@ import {
 import { type InfiniState, infiniState } from "./state.ts";
 import { emptyInfiniParts } from "./parts.ts";
 import { restoreInfiniParts } from "./snapshot.ts";
+import type { HeadShape } from "../../memory/head_shape.ts";
 import type {
   Attend,
   Batch,
   BatchAttention,
   Handed,
-  HeadShape,
   LayerInput,
   Mechanism,
   OwnParameter,

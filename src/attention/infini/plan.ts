@@ -1,5 +1,6 @@
 import type { InfiniOptions } from "../../device/device.ts";
-import type { Attend, HeadShape } from "../mechanism.ts";
+import type { HeadShape } from "../../memory/head_shape.ts";
+import type { Attend } from "../mechanism.ts";
 
 /** What Infini-attention needs to know beside the heads. */
 export interface InfiniMechanismOptions {

@@ -1,14 +1,8 @@
 import type { Device, Foreign, Tensor } from "../../device/device.ts";
 import type { Ops } from "../../device/ops.ts";
 import { planMemory } from "../../memory/options.ts";
-import type {
-  Attend,
-  Batch,
-  BatchAttention,
-  HeadShape,
-  Mechanism,
-  Negatives,
-} from "../mechanism.ts";
+import type { HeadShape } from "../../memory/head_shape.ts";
+import type { Attend, Batch, BatchAttention, Mechanism, Negatives } from "../mechanism.ts";
 import { rotationTable } from "../rotations.ts";
 import { restoreLandmarkState } from "./restore.ts";
 import { emptyParts, landmarkState } from "./state.ts";

@@ -11,7 +11,8 @@ import {
   nextRecord,
   type Records,
 } from "../../memory/records.ts";
-import type { HeadShape, SavedState, State } from "../mechanism.ts";
+import type { HeadShape } from "../../memory/head_shape.ts";
+import type { SavedState, State } from "../mechanism.ts";
 import { type About, BATCH, keptPieces, longLayers } from "./snapshot.ts";
 import { emptyParts, frameOf, landmarkState } from "./state.ts";
 import type { Frame, StateParts } from "./step.ts";

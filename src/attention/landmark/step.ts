@@ -1,11 +1,17 @@
 import { type Blocks, type Device, sizeOf, type Tensor } from "../../device/device.ts";
 import type { BlockView } from "../../memory/block_view.ts";
 import type { MemoryPlan } from "../../memory/options.ts";
-import { attend, type Looking, readBlocks, type ReadClock } from "../../memory/read_blocks.ts";
+import {
+  attend,
+  type BlocksRead,
+  type Looking,
+  readBlocks,
+  type ReadClock,
+} from "../../memory/read_blocks.ts";
 import { readTogether } from "../../memory/read_together.ts";
 import { sealSection } from "../../memory/seal_section.ts";
 import type { Section } from "../../memory/section.ts";
-import type { BlocksRead, Step, StepOptions } from "../mechanism.ts";
+import type { Step, StepOptions } from "../mechanism.ts";
 import type { StepGuard } from "../step_guard.ts";
 import { regularLandmarks } from "./regular_landmarks.ts";
 
