@@ -1,32 +1,9 @@
-import { deepEqual, equal, throws } from "node:assert/strict";
+import { deepEqual, equal } from "node:assert/strict";
 import { formatConfig, type ModelConfig, parseConfig } from "../../src/model/config.ts";
 import { ConfigError } from "../../src/model/config_error.ts";
 import { parameterShapes } from "../../src/model/parameters.ts";
-import { ropeFrequencies } from "../../src/model/rope_scaling.ts";
-import { assertClose } from "../close.ts";
 import { checkMutations } from "./mutations.ts";
-
-const TINY = await Deno.readTextFile("tests/golden_tiny/model/config.json");
-
-type Changes = Record<string, unknown>;
-
-/** The tiny model's configuration with other fields; `undefined` takes one out. */
-function changed(changes: Changes, landmark: Changes = {}): string {
-  const json = JSON.parse(TINY);
-  return JSON.stringify({ ...json, landmark: { ...json.landmark, ...landmark }, ...changes });
-}
-
-function refuses(text: string, field: string, message: string | RegExp) {
-  throws(() => parseConfig(text), (error) => {
-    equal(error instanceof ConfigError, true, String(error));
-    const { message: actual, field: where } = error as ConfigError;
-    equal(where, field, actual);
-    if (typeof message === "string") {
-      equal(actual, `Cannot read the model's configuration as ${message}`);
-    } else equal(message.test(actual), true, actual);
-    return true;
-  });
-}
+import { changed, type Changes, refuses, TINY } from "./tiny_config.ts";
 
 Deno.test("parseConfig() reads the tiny model", () => {
   const expected: ModelConfig = {
@@ -180,89 +157,6 @@ Deno.test("parseConfig() refuses numbers that are missing, none, out of range or
   }
 });
 
-Deno.test("parseConfig() reads what layers look back with", () => {
-  const with_ = (change: Changes): string => changed({ landmark: undefined, ...change });
-  const infini = { segment: 128, update: "linear", learned_start: true };
-  const mixed = changed({
-    infini,
-    window: { size: 64 },
-    mechanisms: ["window", "infini", "infini", "landmark", "landmark", "window"],
-  }, { memory_layers: undefined });
-  const texts = [
-    with_({ infini }),
-    with_({ infini: { segment: 128 } }),
-    with_({ xl: { window: 128 } }),
-    with_({ xl: { window: 64, cache: 32, positions: "rope", clamp: 7, same_length: true } }),
-    with_({ window: { size: 1 } }),
-    mixed,
-    changed({}, { memory: { segment: 64, update: "linear" } }),
-  ];
-  for (const text of texts) {
-    deepEqual(parseConfig(formatConfig(parseConfig(text))), parseConfig(text));
-  }
-  deepEqual(parseConfig(texts[0]).infini, {
-    ...{ segment: 128, update: "linear", learnedStart: true, gate: "memory" },
-  });
-  deepEqual(parseConfig(texts[1]).infini, {
-    ...{ segment: 128, update: "delta", learnedStart: false, gate: "memory" },
-  });
-  deepEqual(parseConfig(texts[2]).xl, {
-    ...{ window: 128, cache: 128, clamp: 256 },
-    ...{ positions: "relative", sameLength: false },
-  });
-  deepEqual(parseConfig(texts[4]).mechanisms, Array(6).fill("window"));
-  deepEqual(parseConfig(mixed).landmark?.memoryLayers, [3, 4]);
-  deepEqual(parseConfig(texts[6]).landmark?.memory, {
-    ...{ segment: 64, update: "linear", learnedStart: false },
-  });
-});
-
-Deno.test("parseConfig() refuses mechanisms that it cannot put together", () => {
-  const none = { landmark: undefined };
-  const cases: [Changes, string, RegExp][] = [
-    [none, "landmark", /must be an object such as/],
-    [{ infini: { segment: 64 } }, "mechanisms", /a list of 6, one of "landmark", "infini"/],
-    [
-      { infini: { segment: 64 }, mechanisms: Array(6).fill("infini") },
-      "mechanisms",
-      /a list with "landmark", which is described/,
-    ],
-    [{ mechanisms: ["landmark"] }, "mechanisms", /a list of 6/],
-    [{ ...none, infini: {} }, "infini.segment", /an integer in \[1, 512\]/],
-    [{ ...none, infini: { segment: 1024 } }, "infini.segment", /in \[1, 512\]/],
-    [{ ...none, infini: { segment: 8, update: "x" } }, "infini.update", /"linear" or "delta"/],
-    [
-      { ...none, infini: { segment: 8, learned_start: 1 } },
-      "infini.learned_start",
-      /true or false/,
-    ],
-    [
-      { infini: { segment: 63 }, mechanisms: ["infini", ...Array(5).fill("landmark")] },
-      "infini.segment",
-      /a multiple of the landmarks' block_size, 64/,
-    ],
-    [{ ...none, xl: { window: 8, cache: -1 } }, "xl.cache", /in \[0, /],
-    [{ ...none, xl: { window: 8, positions: "x" } }, "xl.positions", /"relative" or "rope"/],
-    [{ ...none, window: { size: 0 } }, "window.size", /in \[1, /],
-    [
-      {
-        xl: { window: 64 },
-        mechanisms: ["xl", "landmark", "xl", "xl", "xl", "xl"],
-      },
-      "mechanisms",
-      /"xl" in all layers or in none/,
-    ],
-  ];
-  for (const [change, field, message] of cases) refuses(changed(change), field, message);
-  const beside: [Changes, string, RegExp][] = [
-    [{ memory: 64 }, "landmark.memory", /an object/],
-    [{ memory: {} }, "landmark.memory.segment", /an integer in \[1, 512\]/],
-    [{ memory: { segment: 96 } }, "landmark.memory.segment", /a multiple of .* block_size, 64/],
-    [{ memory: { segment: 64, update: "x" } }, "landmark.memory.update", /"linear" or "delta"/],
-  ];
-  for (const [change, field, message] of beside) refuses(changed({}, change), field, message);
-});
-
 Deno.test("parseConfig() refuses text that is no configuration", () => {
   refuses("", "", /must be JSON/);
   refuses("{", "", /must be JSON/);
@@ -281,34 +175,4 @@ Deno.test("parseConfig() survives altered text", async () => {
     equal(parameterShapes(config).size, 9 * config.layers + (config.tied ? 2 : 3));
   }, ConfigError);
   equal(refused > count / 2 && refused < count, true, `${refused} of ${count} refused`);
-});
-
-Deno.test("parameterShapes() lists a Llama model's parameters", () => {
-  const shapes = parameterShapes(parseConfig(changed({ tie_word_embeddings: false })));
-  equal(shapes.size, 9 * 6 + 3);
-  deepEqual(shapes.get("lm_head.weight"), [260, 256]);
-  deepEqual(shapes.get("model.layers.5.self_attn.k_proj.weight"), [128, 256]);
-  deepEqual(shapes.get("model.layers.0.mlp.down_proj.weight"), [256, 704]);
-  const narrow = parameterShapes(parseConfig(changed({ head_dim: 32 })));
-  deepEqual(narrow.get("model.layers.0.self_attn.o_proj.weight"), [256, 128]);
-});
-
-Deno.test("ropeFrequencies() stretches as the configuration says", () => {
-  const plain = ropeFrequencies({ headDim: 8, ropeTheta: 10_000 });
-  assertClose(plain, [1, 0.1, 0.01, 0.001], { atol: 0, rtol: 1e-15 });
-  const linear = ropeFrequencies({
-    headDim: 8,
-    ropeTheta: 10_000,
-    ropeScaling: { kind: "linear", factor: 4 },
-  });
-  assertClose(linear, [0.25, 0.025, 0.0025, 0.00025], { atol: 0, rtol: 1e-15 });
-  const llama3 = ropeFrequencies({
-    headDim: 8,
-    ropeTheta: 10_000,
-    ropeScaling: { kind: "llama3", factor: 8, lowFactor: 1, highFactor: 4, originalContext: 1000 },
-  });
-  // In 1000 tokens the pairs turn 159, 15.9, 1.59 and 0.159 times: kept, kept, 0.197 kept, none.
-  const kept = (1000 * 0.01 / (2 * Math.PI) - 1) / 3;
-  const third = 0.01 * (kept + (1 - kept) / 8);
-  assertClose(llama3, [1, 0.1, third, 0.001 / 8], { atol: 0, rtol: 1e-14 });
 });

@@ -1,7 +1,7 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
-import { drawNegatives, indexTable } from "../../src/train/data/negatives.ts";
-import { random } from "../../src/train/data/random.ts";
-import type { SequenceKind } from "../../src/train/data/sequences.ts";
+import { drawNegatives, indexTable } from "../../../src/train/data/negatives.ts";
+import { random } from "../../../src/train/data/random.ts";
+import type { SequenceKind } from "../../../src/train/data/sequences.ts";
 
 Deno.test("indexTable() gives a row the first so many blocks but its own", () => {
   // Two rows of three blocks; the case of the golden training step.
