@@ -63,6 +63,9 @@ function allowedLogits(logits: Float32Array, forbidden: Iterable<number>): Float
  * Uniform numbers that are the same for the same seed on every machine: xoshiro128** (Blackman &
  * Vigna, arXiv 1805.01407), its state filled from the seed by splitmix32.
  *
+ * Recipes are drawn by another generator, `random()` in train/data. They are not made one: then
+ * either a seed would no longer give the text that it gave, or a recipe the model that it made.
+ *
  * @param seed An integer in [0, 2³²).
  * @throws {RangeError} If the seed is none.
  */

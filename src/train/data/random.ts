@@ -19,7 +19,8 @@ export interface Random {
  * Makes a source of random numbers (Chris Doty-Humphrey's sfc32, public domain).
  *
  * There is no state to save: what belongs to step n is drawn from `random(seed, n)`, so that step n
- * is the same whether or not the steps before it ran in this process.
+ * is the same whether or not the steps before it ran in this process. What recipes make depends on
+ * these very numbers, as sampled texts do on those of `seededUniform()`: neither takes the other's.
  *
  * @param seed Whole numbers; different lists give unrelated streams.
  */
