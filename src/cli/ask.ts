@@ -83,12 +83,17 @@ async function show(
 ): Promise<void> {
   terminal.out(`${text.trim()}\n`);
   const { marker } = cairn.mechanism;
-  if (!marker || blocks === 0) return;
+  if (!marker) return;
+  if (blocks === 0) {
+    terminal.out(`\nThe text is shorter than a block, which is ${marker.every} tokens.\n`);
+    return;
+  }
   terminal.out(drawReads(terminal, counts, { blocks, lastFrom }));
-  if (values.file === undefined) return;
+  const best = counts.top(QUOTES, lastFrom).map(({ block }) => block);
+  if (values.file === undefined || best.length === 0) return;
   const quotes = await quoteBlocks(fileText(files, values.file), cairn.tokenizer, {
     blockSize: marker.every,
-    blocks: counts.top(QUOTES, lastFrom).map(({ block }) => block),
+    blocks: best,
   });
   terminal.out(quoteReads(terminal, counts, quotes));
 }

@@ -86,11 +86,17 @@ export interface DrawOptions extends StripOptions {
   lastFrom: number;
 }
 
-/** Draws who read what; heads that read nothing but the last blocks are only counted. */
+/**
+ * Draws who read what; heads that read nothing but the last blocks are only counted. Where all did,
+ * as they must in a short text, there is nothing to draw.
+ */
 export function drawReads(terminal: Terminal, counts: ReadCounts, options: DrawOptions): string {
   const { blocks, lastFrom } = options;
   const all = counts.rows();
   const rows = all.filter(({ reads }) => reads.keys().some((block) => block < lastFrom));
+  if (rows.length === 0) {
+    return "\nRead for the answer: only the last blocks, which need no choosing.\n";
+  }
   const size = plural(blocks, "block");
   const heading = `Read for the answer, by layer and head; ${size} from left to right:`;
   const others = all.length - rows.length;

@@ -15,6 +15,15 @@ Deno.test("ask answers from a text, and from what it saved of it", async () => {
   equal(JSON.parse(inspected.out).tokens, Deno.statSync(text.path).size);
 });
 
+Deno.test("ask draws no strip where no block needed choosing", async () => {
+  using text = await textFile(500);
+  const few = await run(`ask --file ${text.path} --threads 1`, [QUESTION]);
+  equal(few.out, "48213.\n\nRead for the answer: only the last blocks, which need no choosing.\n");
+  await Deno.writeTextFile(text.path, "The pass key is 48213. Remember it.");
+  const short = await run(`ask --file ${text.path} --threads 1`, [QUESTION]);
+  match(short.out, /^.+\n\nThe text is shorter than a block, which is 64 tokens\.\n$/);
+});
+
 Deno.test("ask stops when it is told to, and leaves no file", async () => {
   using text = await textFile(20_000);
   const controller = new AbortController();
