@@ -69,7 +69,7 @@ const BUDGET_BYTES = 128e6;
 /** The cache of blocks that are being read. */
 const CACHE_BYTES = 4 * 2 ** 20;
 /** Code, the kernels' work areas, and garbage that the engine has not collected yet. */
-const RESERVE_BYTES = 64e6;
+const RESERVE_BYTES = 59e6;
 const MAX_TOKENS = 64;
 
 /** A model that is open, and what its memory may be. */
@@ -119,7 +119,8 @@ async function openModel(options: EdgeOptions): Promise<Opened> {
   const bytesPerToken = 2 * numbers * 2 + numbers * 4 / blockSize;
   const modelBytes = names.reduce((sum, [, bytes]) => sum + bytes.length, cairn.device.bytes);
   const recent = recentBytes(cairn.config, landmark);
-  const free = budgetBytes - modelBytes - CACHE_BYTES - RESERVE_BYTES - recent;
+  const fixed = fixedBytes(cairn, { memoryLayers, budget: { device: CACHE_BYTES } });
+  const free = budgetBytes - modelBytes - CACHE_BYTES - RESERVE_BYTES - recent - fixed;
   const blocks = Math.floor(free / (bytesPerToken * blockSize));
   if (blocks < 1) {
     const least = Math.ceil(budgetBytes - free + bytesPerToken * blockSize);
@@ -135,11 +136,22 @@ async function openModel(options: EdgeOptions): Promise<Opened> {
   };
 }
 
-/** Blocks that every layer keeps for a while: the last K ones, and those of a section on its way in. */
+/**
+ * What does not grow with a text: the tokens since the last border, and the memories of mechanisms
+ * that have one. Twice, as an answer is generated on a fork.
+ */
+function fixedBytes(cairn: Cairn, options: MemoryOptions): number {
+  using session = cairn.session(options);
+  const { localBytes, memoryBytes } = session.inspect();
+  return 2 * (localBytes + memoryBytes);
+}
+
+/** Blocks that each layer with landmarks keeps: the last K ones, and a section's on its way in. */
 function recentBytes(
-  { layers, kvHeads, headDim }: ModelConfig,
+  { mechanisms, kvHeads, headDim }: ModelConfig,
   { topBlocks, chunk, blockSize }: LandmarkConfig,
 ): number {
+  const layers = mechanisms.filter((name) => name === "landmark").length;
   return (topBlocks * blockSize + chunk) * 2 * layers * kvHeads * headDim * 2;
 }
 

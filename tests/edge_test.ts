@@ -1,5 +1,8 @@
 import { equal, match, notEqual, ok } from "node:assert/strict";
+import { readBytes } from "../src/io/files.ts";
 import { createHandler, type EdgeCapacity, type EdgeHandler } from "../src/edge.ts";
+import { smallConfig } from "./attention/models.ts";
+import { smallFolder } from "./session/small_cairn.ts";
 import { startWorker, type WorkerModule } from "./workerd.ts";
 
 const ROOT = new URL("../", import.meta.url);
@@ -153,6 +156,38 @@ Deno.test("createHandler() frees a text when nobody listens to the answer", asyn
   await response.body!.cancel();
   // The next request gets the turn, and the room.
   equal(await (await ask(fetch, textOf(2000))).text(), " 48213.");
+});
+
+Deno.test("createHandler() counts memories of a fixed size", async () => {
+  const [kvHeads, headDim, segment] = [2, 64, 8];
+  const landmark = { block_size: 4, token_id: 256, top_blocks: 2, chunk: 8 };
+  const heads = { head_dim: headDim, num_key_value_heads: kvHeads };
+  /** The smallest budget, with the model's file and its weights. */
+  const leastOf = async (change: Record<string, unknown>): Promise<number> => {
+    const files = await smallFolder(smallConfig({ ...heads, landmark, ...change }));
+    const read = (name: string) => readBytes(files, `model/${name}`);
+    const model = {
+      "config.json": await read("config.json"),
+      "model.safetensors": await read("model.safetensors"),
+    };
+    const kernels = new WebAssembly.Module(bytesOf("build/simd.wasm"));
+    const { fetch } = createHandler({ kernels, model, memoryLayers: [1], budgetBytes: 1 });
+    const { error } = await (await fetch(new Request("http://localhost/"))).json();
+    return Number(/must be at least (\d+)/.exec(error)![1]);
+  };
+  // A layer's memory is [G, D, D + 1] and as much that f32 leaves out of its sums; the tokens of a
+  // segment are keys without and with position, and values. An answer is made on a copy of all.
+  const layer = 2 * 4 * kvHeads * (2 * headDim * (headDim + 1) + 3 * segment * headDim);
+  const plain = await leastOf({});
+  const beside = await leastOf({ landmark: { ...landmark, memory: { segment } } }) - plain;
+  // Gates, and rounding of addresses, take the rest.
+  ok(beside >= 3 * layer && beside < 3.1 * layer, `${beside} of ${3 * layer}`);
+
+  // Without a layer's blocks there is less, but for the sections of all.
+  const mechanisms = ["infini", "landmark", "landmark"];
+  const mixed = await leastOf({ infini: { segment }, mechanisms }) - plain;
+  const blocks = (2 * 4 + 8) * 2 * kvHeads * headDim * 2 + 2 * 3 * 8 * kvHeads * headDim * 4;
+  ok(mixed >= layer - blocks && mixed < 1.1 * layer - blocks, `${mixed} of ${layer - blocks}`);
 });
 
 Deno.test("createHandler() refuses a budget without room for text", async () => {

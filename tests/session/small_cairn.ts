@@ -2,6 +2,7 @@
 
 import { type Cairn, open, type OpenOptions } from "../../src/cairn.ts";
 import type { Device } from "../../src/device/device.ts";
+import type { Files } from "../../src/io/files.ts";
 import { memoryFiles } from "../../src/io/memory_files.ts";
 import { saveCheckpoint } from "../../src/model/checkpoint/checkpoint.ts";
 import type { ModelConfig } from "../../src/model/config.ts";
@@ -21,6 +22,11 @@ export async function openSmall(
   device: Device,
   { config = CONFIG, ...options }: OpenOptions & { config?: ModelConfig } = {},
 ): Promise<Cairn> {
+  return await open("model", { files: await smallFolder(config), device, ...options });
+}
+
+/** The folder `model` with random weights. */
+export async function smallFolder(config: ModelConfig): Promise<Files> {
   const random = randomFrom(SEED);
   const weights = new Map(
     [...parameterShapes(config)].map(([name, shape]) => {
@@ -32,7 +38,7 @@ export async function openSmall(
   );
   const files = memoryFiles();
   await saveCheckpoint(files, "model", { config, weights });
-  return await open("model", { files, device, ...options });
+  return files;
 }
 
 /** What a session generates, whole. */
