@@ -37,14 +37,6 @@ export async function* utf8Text(
   }
 }
 
-/** Reads bytes as text. @throws {TextError} At the first byte that is not UTF-8. */
-export function utf8Decode(bytes: Uint8Array): string {
-  const end = bytes.length - cutTail(bytes);
-  const text = decode(bytes.subarray(0, end), 0);
-  if (end < bytes.length) throw new TextError(end, "it ends within a character that begins");
-  return text.startsWith("\uFEFF") ? text.slice(1) : text;
-}
-
 /** How many bytes at the end begin a character that goes on after it. */
 function cutTail(bytes: Uint8Array): number {
   for (let count = 1; count <= Math.min(3, bytes.length); count++) {
