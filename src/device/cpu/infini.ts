@@ -2,6 +2,7 @@ import type { InfiniGradients, InfiniOptions, Tensor } from "../device.ts";
 import { checkInfini, checkSegments, type InfiniShape } from "../infini.ts";
 import { type Host, launch } from "./host.ts";
 import { type InfiniCall, productsOf, runInfini } from "./infini_job.ts";
+import { addresses } from "./job_record.ts";
 
 /** Segments are written, then read; asm/infini_attention.ts. */
 export function infiniAttention(
@@ -114,14 +115,6 @@ export function infiniWrite(
 
 function writeWork(call: InfiniCall): number {
   return productsOf(call, (call.delta ? 2 : 1) * call.shape.G);
-}
-
-function addresses<Name extends string>(
-  host: Host,
-  tensors: Record<Name, Tensor>,
-): Record<Name, number> {
-  const entries = Object.entries<Tensor>(tensors).map(([name, x]) => [name, host.address(x)]);
-  return Object.fromEntries(entries);
 }
 
 /** The segments' numbers. @throws {RangeError} If they are not those of T tokens. */

@@ -1,5 +1,6 @@
 import type { InfiniShape } from "../infini.ts";
 import type { Host } from "./host.ts";
+import { type Job, jobRecord } from "./job_record.ts";
 
 /** Fields of the record `InfiniJob` in asm/infini_job.ts, in its order; four bytes each. */
 const FIELDS = [
@@ -40,10 +41,8 @@ const FIELDS = [
   "sumsBytes",
 ] as const;
 
-type Field = typeof FIELDS[number];
-
-/** One call of Infini-attention; what is left out is 0. */
-export type InfiniJob = Partial<Record<Field, number>>;
+/** One call of Infini-attention. */
+export type InfiniJob = Job<typeof FIELDS[number]>;
 
 /** What a call is: its shape and its options, as `checkInfini` gives them. */
 export interface InfiniCall {
@@ -67,29 +66,20 @@ export function runInfini(
   job: InfiniJob,
   body: (address: number) => void,
 ): void {
-  const address = host.alloc(FIELDS.length * 4);
-  const write = (fields: InfiniJob): void => {
-    host.i32(address, FIELDS.length).set(FIELDS.map((name) => fields[name] ?? 0));
-    host.f32(address + 4 * FIELDS.indexOf("epsilon"), 1)[0] = epsilon;
+  using record = jobRecord(host, { fields: FIELDS, reals: ["epsilon"] });
+  const whole = {
+    ...{ batch: B, tokens: T, segmentCount: S, heads: H, kvHeads: G, dim: D },
+    delta: Number(delta),
+    epsilon,
+    blocks: blocksOf(B * G, Math.ceil(D / 8), host.threads),
+    ...job,
   };
-  try {
-    const whole = {
-      ...{ batch: B, tokens: T, segmentCount: S, heads: H, kvHeads: G, dim: D },
-      delta: Number(delta),
-      blocks: blocksOf(B * G, Math.ceil(D / 8), host.threads),
-      ...job,
-    };
-    write(whole);
-    host.call("infiniRoom", address);
-    const record = host.i32(address, FIELDS.length);
-    const [workBytes, sumsBytes] = (["workBytes", "sumsBytes"] as const)
-      .map((name) => record[FIELDS.indexOf(name)] >>> 0);
-    const work = host.scratch(host.threads * workBytes + sumsBytes);
-    write({ ...whole, workBytes, sumsBytes, work, sums: work + host.threads * workBytes });
-    body(address);
-  } finally {
-    host.free(address);
-  }
+  record.write(whole);
+  host.call("infiniRoom", record.address);
+  const [workBytes, sumsBytes] = [record.bytes("workBytes"), record.bytes("sumsBytes")];
+  const work = host.scratch(host.threads * workBytes + sumsBytes);
+  record.write({ ...whole, workBytes, sumsBytes, work, sums: work + host.threads * workBytes });
+  body(record.address);
 }
 
 /**

@@ -9,6 +9,7 @@ import { foreignBias } from "../foreign.ts";
 import { matchShapes } from "../shapes.ts";
 import { checkIndices } from "./gather.ts";
 import { type Host, launch } from "./host.ts";
+import { addresses } from "./job_record.ts";
 import {
   FEW_QUERIES,
   type LandmarkJob,
@@ -99,14 +100,6 @@ function attentionWork({ B, T, S, H, D }: Shape): number {
  */
 function sharesOf({ B, T, H }: Shape): number {
   return Math.max(1, Math.min(Math.ceil(8 / (B * H)), Math.ceil(T / 192)));
-}
-
-function addresses<Name extends string>(
-  host: Host,
-  tensors: Record<Name, Tensor>,
-): Record<Name, number> {
-  const entries = Object.entries<Tensor>(tensors).map(([name, x]) => [name, host.address(x)]);
-  return Object.fromEntries(entries);
 }
 
 /** The foreign blocks of a call: the lists without the entries that are none, and how long they are. */

@@ -2,6 +2,7 @@ import type { Blocks } from "../device.ts";
 import { checkDivides } from "../shapes.ts";
 import { CpuBlocks } from "./block_plan.ts";
 import type { Host } from "./host.ts";
+import { type Job, jobRecord } from "./job_record.ts";
 
 /** Fields of the record `Job` in asm/landmark_job.ts, in its order; four bytes each. */
 const FIELDS = [
@@ -53,8 +54,8 @@ export const FEW_QUERIES = 8;
 /** Multiplications that take as long as touching one element does elsewhere. */
 export const PRODUCTS_PER_ELEMENT = 8;
 
-/** One call of landmark attention; what is left out is 0. */
-export type LandmarkJob = Partial<Record<typeof FIELDS[number], number>>;
+/** One call of landmark attention. */
+export type LandmarkJob = Job<typeof FIELDS[number]>;
 
 /** The shape of a call, and where its scale and its plan are. */
 export function shapeJob(
@@ -84,16 +85,6 @@ export function shapeJob(
   return { batch: B, queries: T, keys: S, heads: H, kvHeads: G, dim: D, scale, plan };
 }
 
-/** Room that a call takes beside its tensors, in bytes. */
-interface JobRoom {
-  /** For each batch row and key/value head. */
-  readonly packedBytes: number;
-  /** For each part. */
-  readonly workBytes: number;
-  /** For each share of each batch row and head. */
-  readonly sumsBytes: number;
-}
-
 /**
  * Writes the record, finds it room in the work area, and lets `body` run kernels on it.
  *
@@ -105,37 +96,19 @@ export function runJob(
   { packs }: { packs: boolean },
   body: (address: number) => void,
 ): void {
-  const address = host.alloc(FIELDS.length * 4);
-  try {
-    writeJob(host, address, job);
-    host.call("landmarkRoom", address);
-    const { packedBytes, workBytes, sumsBytes } = readJob(host, address);
-    const { batch = 1, heads = 1, kvHeads = 1, shares = 0 } = job;
-    const packed = packs ? batch * kvHeads * packedBytes : 0;
-    const work = host.threads * workBytes;
-    const at = host.scratch(packed + work + shares * batch * heads * sumsBytes);
-    const places = { packed: at, work: at + packed, sums: at + packed + work };
-    writeJob(host, address, { ...job, packedBytes, workBytes, sumsBytes, ...places });
-    body(address);
-  } finally {
-    host.free(address);
-  }
-}
-
-function writeJob(host: Host, address: number, job: LandmarkJob): void {
-  host.i32(address, FIELDS.length).set(FIELDS.map((name) => job[name] ?? 0));
-  const writeReal = (name: typeof FIELDS[number], value: number) =>
-    host.f32(address + 4 * FIELDS.indexOf(name), 1)[0] = value;
-  writeReal("scale", job.scale ?? 1);
-  writeReal("foreignBias", job.foreignBias ?? 0);
-}
-
-function readJob(host: Host, address: number): JobRoom {
-  const record = host.i32(address, FIELDS.length);
-  const field = (name: typeof FIELDS[number]) => record[FIELDS.indexOf(name)] >>> 0;
-  return {
-    packedBytes: field("packedBytes"),
-    workBytes: field("workBytes"),
-    sumsBytes: field("sumsBytes"),
+  using record = jobRecord(host, { fields: FIELDS, reals: ["scale", "foreignBias"] });
+  record.write(job);
+  host.call("landmarkRoom", record.address);
+  const sizes = {
+    packedBytes: record.bytes("packedBytes"), // for each batch row and key/value head
+    workBytes: record.bytes("workBytes"), // for each part
+    sumsBytes: record.bytes("sumsBytes"), // for each share of each batch row and head
   };
+  const { batch = 1, heads = 1, kvHeads = 1, shares = 0 } = job;
+  const packed = packs ? batch * kvHeads * sizes.packedBytes : 0;
+  const work = host.threads * sizes.workBytes;
+  const at = host.scratch(packed + work + shares * batch * heads * sizes.sumsBytes);
+  const places = { packed: at, work: at + packed, sums: at + packed + work };
+  record.write({ ...job, ...sizes, ...places });
+  body(record.address);
 }

@@ -1,6 +1,7 @@
 import type { Tensor, WindowGradients, WindowOptions } from "../device.ts";
 import { type WindowCall, windowCall, windowCallBackward } from "../window.ts";
 import { type Host, launch } from "./host.ts";
+import { addresses, type Job, jobRecord } from "./job_record.ts";
 import { FEW_QUERIES, PRODUCTS_PER_ELEMENT } from "./landmark_job.ts";
 
 /** Fields of the record `WindowJob` in asm/window_job.ts, in its order; four bytes each. */
@@ -41,10 +42,7 @@ const FIELDS = [
   "shares",
 ] as const;
 
-type Field = typeof FIELDS[number];
-
-/** One call; what is left out is 0. */
-type WindowJob = Partial<Record<Field, number>>;
+type WindowJob = Job<typeof FIELDS[number]>;
 
 /** Causal attention over a window; asm/window_attention.ts. */
 export function windowAttention(
@@ -127,14 +125,6 @@ function workOf({ shape: { B, T, S, H, D }, window, relative }: WindowCall): num
   return B * T * Math.min(S, window) * H * D * products / 2 / PRODUCTS_PER_ELEMENT;
 }
 
-function addresses<Name extends Field>(
-  host: Host,
-  tensors: Record<Name, Tensor | undefined>,
-): WindowJob {
-  const entries = Object.entries<Tensor | undefined>(tensors);
-  return Object.fromEntries(entries.map(([name, x]) => [name, x ? host.address(x) : 0]));
-}
-
 /** The numbers of the rows to pack: keys from the first one that is seen, and distances. */
 function rowsToPack(
   { shape: { T, S }, window, absent }: WindowCall,
@@ -161,33 +151,23 @@ function runJob(
   body: (address: number) => void,
 ): void {
   const rows = packs ? rowsToPack(call, job) : new Int32Array(0);
-  const address = host.alloc(FIELDS.length * 4 + rows.byteLength);
-  try {
-    writeJob(host, address, job);
-    host.call("windowRoom", address);
-    const record = host.i32(address, FIELDS.length);
-    const bytes = (name: Field) => record[FIELDS.indexOf(name)] >>> 0;
-    const sizes = {
-      packedBytes: bytes("packedBytes"),
-      distanceBytes: bytes("distanceBytes"),
-      workBytes: bytes("workBytes"),
-      shareBytes: bytes("shareBytes"),
-    };
-    const { batch = 1, heads = 1, kvHeads = 1, shares = 0 } = job;
-    const packed = packs ? batch * kvHeads * sizes.packedBytes + heads * sizes.distanceBytes : 0;
-    const work = host.threads * sizes.workBytes;
-    const at = host.scratch(packed + work + batch * heads * shares * sizes.shareBytes);
-    const places = { packed: at, work: at + packed, shareSums: at + packed + work };
-    const lists = address + FIELDS.length * 4;
-    writeJob(host, address, { ...job, ...sizes, ...places, lists });
-    host.i32(lists, rows.length).set(rows);
-    body(address);
-  } finally {
-    host.free(address);
-  }
-}
-
-function writeJob(host: Host, address: number, job: WindowJob): void {
-  host.i32(address, FIELDS.length).set(FIELDS.map((name) => job[name] ?? 0));
-  host.f32(address + 4 * FIELDS.indexOf("scale"), 1)[0] = job.scale ?? 1;
+  const layout = { fields: FIELDS, reals: ["scale"] as const, moreBytes: rows.byteLength };
+  using record = jobRecord(host, layout);
+  record.write(job);
+  host.call("windowRoom", record.address);
+  const sizes = {
+    packedBytes: record.bytes("packedBytes"),
+    distanceBytes: record.bytes("distanceBytes"),
+    workBytes: record.bytes("workBytes"),
+    shareBytes: record.bytes("shareBytes"),
+  };
+  const { batch = 1, heads = 1, kvHeads = 1, shares = 0 } = job;
+  const packed = packs ? batch * kvHeads * sizes.packedBytes + heads * sizes.distanceBytes : 0;
+  const work = host.threads * sizes.workBytes;
+  const at = host.scratch(packed + work + batch * heads * shares * sizes.shareBytes);
+  const places = { packed: at, work: at + packed, shareSums: at + packed + work };
+  const lists = record.address + FIELDS.length * 4;
+  record.write({ ...job, ...sizes, ...places, lists });
+  host.i32(lists, rows.length).set(rows);
+  body(record.address);
 }
