@@ -1,3 +1,4 @@
+import { checkChoice } from "../choose_blocks.ts";
 import {
   type Blocks,
   type Chosen,
@@ -105,16 +106,7 @@ export function chooseBlocks(
   chosen: Tensor,
   { by }: { by: Granularity },
 ): void {
-  const [T, H] = scores.shape;
-  const patterns = {
-    scores: "f32 T H n",
-    chosen: { token: "i32 T H k", chunk: "i32 1 H k", heads: "i32 T 1 k" }[by],
-  };
-  const { n, k } = matchShapes("chooseBlocks", patterns, { scores, chosen }) as {
-    n: number;
-    k: number;
-  };
-  checkInteger("chooseBlocks", "k", k, [1, n]);
+  const { T, H, n, k } = checkChoice({ scores, chosen }, by);
   const shared = by !== "token";
   // Sets, rows of scores from one to the next, rows in each, rows of scores between them.
   const layout = { token: [T * H, 1, 1, 1], chunk: [H, 1, T, H], heads: [T, H, H, 1] }[by];

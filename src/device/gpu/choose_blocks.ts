@@ -1,8 +1,8 @@
 import meritsSource from "../../../wgsl/choose_blocks_merits.wgsl" with { type: "text" };
 import sumsSource from "../../../wgsl/choose_blocks_sums.wgsl" with { type: "text" };
 import chooseSource from "../../../wgsl/choose_blocks.wgsl" with { type: "text" };
+import { checkChoice } from "../choose_blocks.ts";
 import type { Granularity, Tensor } from "../device.ts";
-import { checkInteger, matchShapes } from "../shapes.ts";
 import { type GpuHost, spread } from "./host.ts";
 
 const choose = { name: "choose_blocks", source: chooseSource };
@@ -24,16 +24,7 @@ export function chooseBlocks(
   chosen: Tensor,
   { by }: { by: Granularity },
 ): void {
-  const [T, H] = scores.shape;
-  const patterns = {
-    scores: "f32 T H n",
-    chosen: { token: "i32 T H k", chunk: "i32 1 H k", heads: "i32 T 1 k" }[by],
-  };
-  const { n, k } = matchShapes("chooseBlocks", patterns, { scores, chosen }) as {
-    n: number;
-    k: number;
-  };
-  checkInteger("chooseBlocks", "k", k, [1, n]);
+  const { T, H, n, k } = checkChoice({ scores, chosen }, by);
   if (T === 0) return;
   if (by === "token") return chooseBest(host, scores, chosen, { sets: T * H, n, k });
   using shared = sharedMerits(host, scores, { T, H, n }, by);

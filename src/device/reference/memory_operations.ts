@@ -1,4 +1,5 @@
 import type { Chosen, Device, DType, Tensor } from "../device.ts";
+import { checkChoice } from "../choose_blocks.ts";
 import { checkPlaces, placeBlocks } from "../place_blocks.ts";
 import { checkDivides, checkInteger, matchShapes } from "../shapes.ts";
 import { loadBlocks, sealBlocks } from "./block_pool.ts";
@@ -61,14 +62,7 @@ export function memoryOperations(
       });
     },
     chooseBlocks(scores, chosen, options) {
-      const { by } = options;
-      const shape = `i32 ${by === "chunk" ? 1 : "T"} ${by === "heads" ? 1 : "H"} k`;
-      const { n, k } = matchShapes(
-        "chooseBlocks",
-        { scores: "f32 T H n", chosen: shape as "i32 T H k" } as const,
-        { scores, chosen },
-      );
-      checkInteger("chooseBlocks", "k", k, [1, n]);
+      checkChoice({ scores, chosen }, options.by);
       chooseBlocks(reals(scores), indices(chosen), options);
     },
     placeBlocks(chosen, order, entries, slots, options) {
