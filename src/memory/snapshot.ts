@@ -12,7 +12,7 @@ import type { Files, RandomAccessFile } from "../io/files.ts";
 import { SnapshotError } from "./memory_error.ts";
 
 /** The version that is written, and the one that is read. */
-export const SNAPSHOT_VERSION = 1;
+const SNAPSHOT_VERSION = 1;
 
 const MAGIC = new TextEncoder().encode("CAIRNMEM");
 const PREAMBLE = 64;

@@ -2,6 +2,7 @@ import { deepEqual, equal, ok, rejects, throws } from "node:assert/strict";
 import { parseConfig } from "../../src/model/config.ts";
 import { ReadError } from "../../src/session/read_error.ts";
 import { isNear, testOnEach } from "../devices.ts";
+import { SMALL } from "../memory/small_model.ts";
 import { answer, openSmall, TEXT } from "./small_cairn.ts";
 
 function streamOf<T>(...parts: T[]): ReadableStream<T> {
@@ -103,21 +104,7 @@ testOnEach("a text that cannot fit is refused before it is read", async (device)
 }, isNear);
 
 testOnEach("the first text of all has the model's opening token before it", async (device) => {
-  const config = parseConfig(JSON.stringify({
-    model_type: "llama",
-    hidden_size: 16,
-    intermediate_size: 24,
-    num_hidden_layers: 3,
-    num_attention_heads: 4,
-    num_key_value_heads: 2,
-    head_dim: 8,
-    vocab_size: 260,
-    max_position_embeddings: 64,
-    bos_token_id: 257,
-    tie_word_embeddings: true,
-    tokenizer: "bytes",
-    landmark: { block_size: 4, token_id: 256, top_blocks: 2, chunk: 8 },
-  }));
+  const config = parseConfig(JSON.stringify({ ...SMALL, bos_token_id: 257 }));
   using cairn = await openSmall(device, { config });
   using session = cairn.session();
   await session.read("ab");

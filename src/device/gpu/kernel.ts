@@ -44,7 +44,7 @@ export function bindingsOf({ name, source }: Kernel): boolean[] {
 }
 
 /** The text the compiler gets. */
-export function specialise({ source }: Kernel, constants: Constants): string {
+function specialise({ source }: Kernel, constants: Constants): string {
   const lines = Object.entries(constants)
     .filter(([name]) => name !== "enable")
     .map(([name, value]) =>

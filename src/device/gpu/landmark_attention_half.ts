@@ -190,7 +190,7 @@ export function forwardBytes(D: number, variant: HalfVariant): number {
 }
 
 /** Numbers of a subgroup in workgroup memory: scores and weights. */
-export function perSubgroup(
+function perSubgroup(
   { rows, split, turned }: HalfVariant,
 ): { scores: number; weights: number } {
   const gap = rows === 16 ? 1 : 0;
