@@ -111,8 +111,8 @@ export function lossPlot(rows: readonly LossRow[], title: string): string {
   );
   return plot([
     text.length > 0
-      ? { label: "training text", points: text }
-      : { label: "training, all tasks", points: loss },
+      ? { label: "training text", faint: true, points: text }
+      : { label: "training, all tasks", faint: true, points: loss },
     ...(heldOut.length > 0 ? [{ label: "held-out text", points: heldOut }] : []),
   ], { title, xLabel: "step", yLabel: "bits per byte" });
 }

@@ -1,6 +1,8 @@
 /** One line of a plot. */
 export interface Series {
   readonly label: string;
+  /** Drawn in grey, behind what matters more. @default {false} */
+  readonly faint?: boolean;
   readonly points: readonly { readonly x: number; readonly y: number }[];
 }
 
@@ -9,17 +11,19 @@ export interface PlotOptions {
   title: string;
   xLabel: string;
   yLabel: string;
-  /** In pixels. @default {720} */
+  /** In pixels. @default {800} */
   width?: number;
   /** In pixels. @default {420} */
   height?: number;
 }
 
 const COLOURS = [
-  ...["#9aa7b4", "#c0392b", "#2471a3", "#1e8449"],
-  ...["#b7950b", "#7d3c98", "#17a589", "#5d4037"],
+  ...["#c0392b", "#2471a3", "#1e8449", "#b7950b"],
+  ...["#7d3c98", "#17a589", "#5d4037"],
 ];
-const MARGIN = { left: 64, right: 20, top: 44, bottom: 52 };
+const FAINT = "#9aa7b4";
+/** The legend stands on the right, where no line crosses it. */
+const MARGIN = { left: 64, right: 160, top: 44, bottom: 52 };
 /** More points than pixels only make the file large. */
 const MOST_POINTS = 600;
 
@@ -37,9 +41,10 @@ interface Axis {
  * @throws {RangeError} If there is no point that can be drawn.
  */
 export function plot(series: readonly Series[], options: PlotOptions): string {
-  const { title, xLabel, yLabel, width = 720, height = 420 } = options;
-  const drawn = series.map(({ label, points }) => ({
+  const { title, xLabel, yLabel, width = 800, height = 420 } = options;
+  const drawn = series.map(({ label, faint, points }, i) => ({
     label,
+    colour: faint ? FAINT : COLOURS[i % COLOURS.length],
     points: thin(points.filter(({ x, y }) => Number.isFinite(x) && Number.isFinite(y))),
   }));
   const points = drawn.flatMap(({ points }) => points);
@@ -59,8 +64,8 @@ export function plot(series: readonly Series[], options: PlotOptions): string {
     ...x.ticks.map((tick) => vertical(tick, x, height)),
     `<path d="M${MARGIN.left} ${MARGIN.top}V${height - MARGIN.bottom}H${width - MARGIN.right}" ` +
     `fill="none" stroke="#333"/>`,
-    ...drawn.map(({ points }, i) => line(points, x, y, COLOURS[i % COLOURS.length])),
-    ...drawn.map(({ label }, i) => legend(label, i, width)),
+    ...drawn.map(({ points, colour }) => line(points, x, y, colour)),
+    ...drawn.map(({ label, colour }, i) => legend(label, colour, { i, width })),
     `<text x="${(MARGIN.left + width - MARGIN.right) / 2}" y="${height - 12}" ` +
     `text-anchor="middle">${escape(xLabel)}</text>`,
     `<text transform="translate(18 ${(MARGIN.top + height - MARGIN.bottom) / 2}) rotate(-90)" ` +
@@ -134,11 +139,11 @@ function vertical(tick: number, x: Axis, height: number): string {
     `<text x="${at}" y="${bottom + 20}" text-anchor="middle">${tick}</text>`;
 }
 
-function legend(label: string, i: number, width: number): string {
-  const y = MARGIN.top + 14 + 18 * i;
-  const x = width - MARGIN.right - 12;
-  return `<path d="M${x} ${y - 4}h-20" stroke="${COLOURS[i % COLOURS.length]}" stroke-width="2"/>` +
-    `<text x="${x - 26}" y="${y}" text-anchor="end">${escape(label)}</text>`;
+function legend(label: string, colour: string, place: { i: number; width: number }): string {
+  const y = MARGIN.top + 14 + 18 * place.i;
+  const x = place.width - MARGIN.right + 16;
+  return `<path d="M${x} ${y - 4}h20" stroke="${colour}" stroke-width="2"/>` +
+    `<text x="${x + 26}" y="${y}">${escape(label)}</text>`;
 }
 
 function round(value: number): number {

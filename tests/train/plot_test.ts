@@ -14,10 +14,24 @@ Deno.test("ticks() stand at round numbers inside the range", () => {
 
 Deno.test("plot() puts the largest value on top and the last step at the right", () => {
   const svg = plot([{ label: "a < b", points: [{ x: 0, y: 8 }, { x: 10, y: 2 }] }], LABELS);
-  equal(svg.match(/points="([^"]+)"/)![1], "64,44 700,368");
+  equal(svg.match(/points="([^"]+)"/)![1], "64,44 640,368");
   ok(svg.includes("a &lt; b") && svg.includes("bits per byte"));
   // Well-formed: every element that is opened is closed.
   equal(svg.match(/<text/g)!.length, svg.match(/<\/text>/g)!.length);
+});
+
+Deno.test("plot() names lines beside them, in their colour, and draws faint ones in grey", () => {
+  const points = [{ x: 0, y: 8 }, { x: 10, y: 2 }];
+  const svg = plot([{ label: "raw", faint: true, points }, { label: "smooth", points }], LABELS);
+  const [raw, smooth] = [...svg.matchAll(/<polyline[^>]* stroke="([^"]+)"/g)].map(([, c]) => c);
+  ok(raw !== smooth);
+  for (const [label, colour] of [["raw", raw], ["smooth", smooth]]) {
+    const [, x, stroke] = svg.match(
+      new RegExp(`<path d="M(\\d+) [^"]+" stroke="([^"]+)"[^>]*/><text [^>]+>${label}<`),
+    )!;
+    equal(stroke, colour);
+    ok(Number(x) > 640, `the lines end at 640, and a legend is at ${x}`);
+  }
 });
 
 Deno.test("plot() draws long runs with few points, and single points too", () => {
