@@ -129,9 +129,10 @@ export async function benchScan(bench: Bench): Promise<void> {
       const name = `T ${T}, ${N} blocks`;
       if (!bench.wanted(name)) continue;
       using stack = new DisposableStack();
+      // As a memory keeps them: each segment has as many rows as all before.
       const landmarks = Array.from(
-        { length: Math.ceil(N / 256) },
-        (_, i) => stack.use(noisy(device, [256, G, D], i + 1)),
+        { length: 1 + Math.max(0, Math.ceil(Math.log2(N / 256))) },
+        (_, i) => stack.use(noisy(device, [256 * 2 ** Math.max(0, i - 1), G, D], i + 1)),
       );
       const order = stack.use(
         device.tensor([N], { dtype: "i32", data: Array.from({ length: N }, (_, i) => i) }),

@@ -4,7 +4,7 @@
  */
 import { cpuUsage } from "node:process";
 import { type Cairn, open } from "../../src/cairn.ts";
-import { openGpuDevice } from "../../src/device/gpu/gpu_device.ts";
+import { type GpuDevice, openGpuDevice } from "../../src/device/gpu/gpu_device.ts";
 import type { Session } from "../../src/session/session.ts";
 import type { Bench } from "./bench.ts";
 import { standInGpu } from "./stand_in.ts";
@@ -81,24 +81,26 @@ async function readAndAnswer(
   bench.report({ part: PART, name: `both ${name}`, ms: whole, rate, unit: "tokens/s" });
 }
 
-/** A token at a time, each choosing its blocks. */
+/** A token at a time, each choosing its blocks, which are told or not. */
 async function generate(bench: Bench, session: Session, where: string): Promise<void> {
-  using fork = await session.fork();
-  const options = { remember: true, temperature: 0 };
-  for await (const _ of fork.generate("The", { ...options, maxTokens: 4 })) { /* warm */ }
-  const before = fork.inspect();
-  const start = performance.now();
-  let tokens = 1; // the prompt's goes through the model as the others do
-  for await (const piece of fork.generate(" ", { ...options, maxTokens: GENERATED })) {
-    tokens += piece.ids.length;
+  for (const trace of [true, false]) {
+    using fork = await session.fork();
+    const options = { remember: true, temperature: 0, trace };
+    for await (const _ of fork.generate("The", { ...options, maxTokens: 4 })) { /* warm */ }
+    const before = fork.inspect();
+    const start = performance.now();
+    let tokens = 1; // the prompt's goes through the model as the others do
+    for await (const piece of fork.generate(" ", { ...options, maxTokens: GENERATED })) {
+      tokens += piece.ids.length;
+    }
+    const ms = (performance.now() - start) / tokens;
+    const after = fork.inspect();
+    const scan = ((after.scanMs - before.scanMs) / tokens).toFixed(2);
+    const blocks = ((after.readMs - before.readMs) / tokens).toFixed(2);
+    const note = `scan ${scan} ms, bringing blocks ${blocks} ms`;
+    const name = `token behind ${where}${trace ? "" : ", blocks not told"}`;
+    bench.report({ part: PART, name, ms, rate: 1000 / ms, unit: "tokens/s", note });
   }
-  const ms = (performance.now() - start) / tokens;
-  const after = fork.inspect();
-  const scan = ((after.scanMs - before.scanMs) / tokens).toFixed(2);
-  const blocks = ((after.readMs - before.readMs) / tokens).toFixed(2);
-  const note = `scan ${scan} ms, bringing blocks ${blocks} ms`;
-  const name = `token behind ${where}`;
-  bench.report({ part: PART, name, ms, rate: 1000 / ms, unit: "tokens/s", note });
 }
 
 /** Every chunk chooses its blocks among all that are stored. */
@@ -130,27 +132,40 @@ async function hostAlone(bench: Bench): Promise<void> {
   bench.report({ part: PART, name, ms, rate: tokens / ms * 1000, unit: "tokens/s", note });
 }
 
-/** Where the GPU's time goes. */
+/** Where the GPU's time goes: in reading, and in tokens behind it that choose their blocks. */
 async function profiled(bench: Bench): Promise<void> {
-  const length = bench.small ? 512 : 32_768;
-  const name = `kernels of ${length}`;
-  if (!bench.wanted(name)) return;
-  using device = await bench.open(true);
-  using cairn = await open(bench.model, { device });
-  using session = cairn.session();
-  await session.read(textOf(bench, 512));
-  await device.profile();
-  const { tokens } = await session.read(textOf(bench, length));
+  for (const length of bench.small ? [512] : [32_768, 1_048_576]) {
+    const name = `kernels of ${length}`;
+    if (!bench.wanted(name)) continue;
+    using device = await bench.open(true);
+    using cairn = await open(bench.model, { device });
+    using session = cairn.session({ budget: { device: 2 ** 24 + length * 4096, host: 2 ** 33 } });
+    await session.read(textOf(bench, 512));
+    await device.profile();
+    const { tokens } = await session.read(textOf(bench, length));
+    const sections = sectionsOf(cairn, tokens);
+    await reportKernels(bench, device, { name, runs: sections, each: "a section" });
+    const options = { remember: true, temperature: 0, trace: false };
+    for await (const _ of session.generate("The", { ...options, maxTokens: 4 })) { /* warm */ }
+    await device.profile();
+    for await (const _ of session.generate(" ", { ...options, maxTokens: GENERATED })) { /* all */ }
+    const behind = { name: `kernels of a token behind ${length}`, runs: GENERATED + 1 };
+    await reportKernels(bench, device, { ...behind, each: "a token" });
+  }
+}
+
+async function reportKernels(
+  { report }: Bench,
+  device: GpuDevice,
+  { name, runs, each }: { name: string; runs: number; each: string },
+): Promise<void> {
   const times = [...await device.profile()].sort(([, a], [, b]) => b.ms - a.ms);
-  const ms = times.reduce((sum, [, { ms }]) => sum + ms, 0);
+  const ms = times.reduce((sum, [, { ms }]) => sum + ms, 0) / runs;
   const kernels = Object.fromEntries(
-    times.map(([name, { count, ms }]) => [name, { runs: count, ms }]),
+    times.map(([name, { count, ms }]) => [name, { runs: count / runs, ms: ms / runs }]),
   );
-  const each = (ms / sectionsOf(cairn, tokens)).toFixed(3);
-  const note = times.length === 0
-    ? "the adapter has no timestamps"
-    : `GPU time alone, a section ${each} ms`;
-  bench.report({ part: PART, name, ms, kernels, note });
+  const note = times.length === 0 ? "the adapter has no timestamps" : `GPU time alone, ${each}`;
+  report({ part: PART, name, ms, kernels, note });
 }
 
 /** Passes that reading so many tokens takes, in parts. */
