@@ -1,9 +1,25 @@
 import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { goldenFiles, type Outcome } from "../golden/golden.ts";
 import { chromiumPath, openPage } from "./browser/chromium.ts";
-import type { PageReport } from "./browser/golden_page.ts";
+import { open } from "../../mod.ts";
+import type { PageReport, Question } from "./browser/golden_page.ts";
 
-const GOLDEN = new URL("../golden", import.meta.url).pathname;
+const FOLDERS = ["../golden", "../golden_xl"].map((name) =>
+  new URL(name, import.meta.url).pathname
+);
+const MODEL = new URL("../../models/tiny", import.meta.url).pathname;
+/** Greedy, and by numbers drawn from a seed. */
+const QUESTION: Question = {
+  text: "It was a fair day. The pass key is 47295. Remember it: 47295 is the pass key.\n".padEnd(
+    300,
+    "The light of the sun consists of rays that are bent by different angles. ",
+  ),
+  asked: [
+    { prompt: " What is the pass key? The pass key is", options: { temperature: 0, maxTokens: 7 } },
+    { prompt: " The rays", options: { temperature: 0.9, topK: 20, seed: 3, maxTokens: 12 } },
+    { prompt: " The sun", options: { temperature: 1.1, topP: 0.8, seed: 4, maxTokens: 12 } },
+  ],
+};
 const PAGE = new URL("browser/golden_page.ts", import.meta.url);
 /** SwiftShader compiles the kernels of one case for some seconds, beside other tests for longer. */
 const SILENCE_MS = 120_000;
@@ -24,11 +40,12 @@ async function bundled(): Promise<Uint8Array<ArrayBuffer>> {
 interface Results {
   adapter: string;
   readonly outcomes: Map<string, readonly Outcome[]>;
+  answers: readonly string[];
 }
 
 /** Collects what the page posts, until it ends or falls silent. */
 function collector() {
-  const results: Results = { adapter: "", outcomes: new Map() };
+  const results: Results = { adapter: "", outcomes: new Map(), answers: [] };
   const { promise, resolve, reject } = Promise.withResolvers<Results>();
   const silent = (): void => {
     const done = [...results.outcomes.keys()].join(", ") || "nothing";
@@ -42,6 +59,7 @@ function collector() {
       timer = setTimeout(silent, SILENCE_MS);
       if (report.kind === "adapter") results.adapter = report.name;
       else if (report.kind === "case") results.outcomes.set(report.name, report.outcomes);
+      else if (report.kind === "answer") results.answers = report.answers;
       else if (report.problem === undefined) resolve(results);
       else reject(new Error(report.problem));
     },
@@ -49,9 +67,11 @@ function collector() {
   };
 }
 
-/** Serves the page and its cases. */
+/** Serves the page, its cases, and the model. */
 function servePage(script: Uint8Array<ArrayBuffer>) {
-  const cases = new Map(goldenFiles(GOLDEN).map((path) => [path.split("/").at(-1)!, path]));
+  const cases = new Map(
+    FOLDERS.flatMap(goldenFiles).map((path) => [path.split("/").at(-1)!, path]),
+  );
   const { results, take, stop } = collector();
   const html = `<!doctype html><script type="module" src="page.js"></script>`;
   const of = (body: BodyInit, type: string): Response =>
@@ -63,6 +83,10 @@ function servePage(script: Uint8Array<ArrayBuffer>) {
       const file = cases.get(path.replace("/cases/", ""));
       if (file) return of(await Deno.readFile(file), "application/octet-stream");
       if (path === "/cases") return Response.json([...cases.keys()]);
+      if (path === "/question") return Response.json(QUESTION);
+      if (/^\/model\/(config\.json|model\.safetensors)$/.test(path)) {
+        return of(await Deno.readFile(path.replace("/model", MODEL)), "application/octet-stream");
+      }
       if (path === "/") return of(html, "text/html");
       if (path === "/page.js") return of(script, "text/javascript");
       if (path !== "/report") return new Response(null, { status: 404 });
@@ -82,19 +106,36 @@ function servePage(script: Uint8Array<ArrayBuffer>) {
   };
 }
 
+/** What the CPU answers. */
+async function expectedAnswers({ text, asked }: Question): Promise<string[]> {
+  using cairn = await open(MODEL, { device: "cpu", threads: 1 });
+  using session = cairn.session();
+  await session.read(text);
+  const answers: string[] = [];
+  for (const { prompt, options } of asked) {
+    using fork = await session.fork();
+    let answer = "";
+    for await (const piece of fork.generate(prompt, options)) answer += piece.text;
+    answers.push(answer);
+  }
+  return answers;
+}
+
 Deno.test({
-  name: `every golden case is right in a browser${reason}`,
+  name: `golden cases are right in a browser, and the model answers as on a CPU${reason}`,
   ignore: reason !== "",
   async fn() {
     ok(chromium, "CAIRN_REQUIRE_GPU=1 needs a Chromium on the PATH, or named by CHROMIUM");
     await using served = servePage(await bundled());
     await using _page = await openPage(chromium, served.url);
-    const { adapter, outcomes } = await served.results;
+    const { adapter, outcomes, answers } = await served.results;
     match(adapter, /\w/);
     deepEqual([...outcomes.keys()], served.cases);
     for (const [name, results] of outcomes) {
       deepEqual(results.filter(({ withinBounds }) => !withinBounds), [], name);
       ok(results.length >= 4, name);
     }
+    deepEqual(answers, await expectedAnswers(QUESTION));
+    match(answers[0], /47295/);
   },
 });

@@ -1,18 +1,35 @@
-/** Runs in a browser: checks every golden case on its GPU, and posts how each came out. */
+/**
+ * Runs in a browser: checks every golden case on its GPU, lets the embedded model answer there, and
+ * posts how each came out.
+ */
 
+import { open } from "../../../src/cairn.ts";
+import type { Device } from "../../../src/device/device.ts";
 import { openDevice } from "../../../src/device/open.ts";
 import { memoryFiles } from "../../../src/io/memory_files.ts";
 import { readSafetensors } from "../../../src/model/checkpoint/safetensors.ts";
+import type { GenerateOptions } from "../../../src/session/generation.ts";
 import { checkGolden, type Outcome } from "../../golden/golden.ts";
 
 /** What the page posts, one after another. */
 export type PageReport =
   | { readonly kind: "adapter"; readonly name: string }
   | { readonly kind: "case"; readonly name: string; readonly outcomes: readonly Outcome[] }
+  | { readonly kind: "answer"; readonly answers: readonly string[] }
   | { readonly kind: "end"; readonly problem?: string };
+
+/** A text to read, and what to ask behind it. */
+export interface Question {
+  readonly text: string;
+  readonly asked: readonly { readonly prompt: string; readonly options: GenerateOptions }[];
+}
 
 async function post(report: PageReport): Promise<void> {
   await fetch("report", { method: "POST", body: JSON.stringify(report) });
+}
+
+async function fetched(path: string): Promise<Uint8Array> {
+  return new Uint8Array(await (await fetch(path)).arrayBuffer());
 }
 
 async function checkAll(): Promise<void> {
@@ -20,11 +37,31 @@ async function checkAll(): Promise<void> {
   await post({ kind: "adapter", name: device.info.name });
   const names: string[] = await (await fetch("cases")).json();
   for (const name of names) {
-    const bytes = new Uint8Array(await (await fetch(`cases/${name}`)).arrayBuffer());
+    const bytes = await fetched(`cases/${name}`);
     using file = await memoryFiles({ [name]: bytes }).open(name);
     const outcomes = await checkGolden(device, { name, ...await readSafetensors(file) });
     await post({ kind: "case", name, outcomes });
   }
+  await answer(device);
+}
+
+async function answer(device: Device): Promise<void> {
+  const names = ["model/config.json", "model/model.safetensors"];
+  const files = Object.fromEntries(
+    await Promise.all(names.map(async (name) => [name, await fetched(name)] as const)),
+  );
+  const { text, asked } = await (await fetch("question")).json() as Question;
+  using cairn = await open("model", { device, files: memoryFiles(files) });
+  using session = cairn.session();
+  await session.read(text);
+  const answers: string[] = [];
+  for (const { prompt, options } of asked) {
+    using fork = await session.fork();
+    let answer = "";
+    for await (const piece of fork.generate(prompt, options)) answer += piece.text;
+    answers.push(answer);
+  }
+  await post({ kind: "answer", answers });
 }
 
 try {
