@@ -109,13 +109,15 @@ function multiplyFew(
   accumulate: bool,
 ): void {
   for (let j: u32 = 0; j < n; j += DOTS_COLUMNS) {
-    for (let p: u32 = 0; p < k; p += BLOCK_K) {
+    let p: u32 = 0;
+    do {
       const b_jp = b + j * bColumn + (p << 2), more = accumulate || p > 0;
       for (let i: u32 = 0; i < m; i++) {
         const a_ip = a + i * aRow + (p << 2), out_ij = out + i * outRow + (j << 2);
         dots(min(BLOCK_K, k - p), a_ip, b_jp, bColumn, out_ij, more);
       }
-    }
+      p += BLOCK_K;
+    } while (p < k);
   }
 }
 
@@ -139,7 +141,8 @@ function multiply(
   const gathered = aStep >= FAR && n > FEW_COLUMNS;
   for (let i: u32 = 0; i < m; i += BLOCK_ROWS) {
     const rows = min(BLOCK_ROWS, m - i);
-    for (let p: u32 = 0; p < k; p += BLOCK_K) {
+    let p: u32 = 0;
+    do {
       const steps = min(BLOCK_K, k - p), more = accumulate || p > 0;
       let a_ip = a + i * aRow + p * aStep, step = aStep;
       if (gathered) {
@@ -158,7 +161,8 @@ function multiply(
         }
         multiplyPanel(a_ip, aRow, step, from, fromStep, out_ij, outRow, rows, columns, steps, more);
       }
-    }
+      p += BLOCK_K;
+    } while (p < k);
   }
 }
 

@@ -3,7 +3,7 @@ import { assertClose, EXACT } from "../close.ts";
 import { reference, testLikeReference, testOnEach } from "../devices.ts";
 import { assertGradients } from "../finite_differences.ts";
 
-// One; short of, at and past a tile of 6, 8, 48 or 64; and long.
+// One; short of, at and past a tile of 6, 8, 48 or 64; long; and no steps, whose sums are zeros.
 const SHAPES = [
   ...[1, 5, 6, 7, 8, 9].map((n) => ({ m: n, k: n, n })),
   { m: 1, k: 64, n: 65 },
@@ -14,6 +14,8 @@ const SHAPES = [
   { m: 97, k: 33, n: 1 },
   { m: 130, k: 257, n: 100 },
   { m: 2, k: 520, n: 131 },
+  { m: 3, k: 0, n: 20 },
+  { m: 13, k: 0, n: 40 },
 ];
 
 for (const { m, k, n } of SHAPES) {
