@@ -3,7 +3,8 @@
 // memory, f32 [Dp/8, D, 8].
 
 import { beginChunks, Chunk, eights, InfiniJob, mostChunks, TOKENS } from "./infini_job";
-import { multiplyPanel, pack } from "./matmul";
+import { multiplyPanel } from "./matmul";
+import { packPanel } from "./pack";
 import { madd } from "./simd";
 import { shareOf } from "./thread";
 
@@ -86,7 +87,7 @@ export function layWalk(job: InfiniJob, part: u32, parts: u32): Work {
 export function packMemory(memory: usize, dim: u32, first: u32, count: u32, panels: usize): void {
   const row = (dim + 1) << 2;
   for (let p = first; p < first + count; p++, panels += dim << 5) {
-    pack(memory + (p << 5), row, 4, dim, min(8, dim - (p << 3)), panels);
+    packPanel(memory + (p << 5), row, 4, dim, min(8, dim - (p << 3)), panels);
   }
 }
 
@@ -94,7 +95,7 @@ export function packMemory(memory: usize, dim: u32, first: u32, count: u32, pane
 export function packTurned(memory: usize, dim: u32, panels: usize): void {
   const row = (dim + 1) << 2;
   for (let i: u32 = 0; i < dim; i += 8, panels += dim << 5) {
-    pack(memory + i * row, 4, row, dim, min(8, dim - i), panels);
+    packPanel(memory + i * row, 4, row, dim, min(8, dim - i), panels);
   }
 }
 
@@ -109,7 +110,7 @@ export function packTokens(
   panels: usize,
 ): void {
   for (let p = first; p < first + panelCount; p++, panels += TOKENS_PANEL) {
-    pack(x + (p << 5), xRow, 4, count, min(8, dim - (p << 3)), panels);
+    packPanel(x + (p << 5), xRow, 4, count, min(8, dim - (p << 3)), panels);
   }
 }
 

@@ -3,7 +3,8 @@ import { assertClose, EXACT } from "../close.ts";
 import { reference, testLikeReference, testOnEach } from "../devices.ts";
 import { assertGradients } from "../finite_differences.ts";
 
-// One; short of, at and past a tile of 6, 8, 48 or 64; long; and no steps, whose sums are zeros.
+// One; short of, at and past a tile of 4, 5, 6, 8, 48 or 64; long; rows of more than one block;
+// steps a page apart; and no steps, whose sums are zeros.
 const SHAPES = [
   ...[1, 5, 6, 7, 8, 9].map((n) => ({ m: n, k: n, n })),
   { m: 1, k: 64, n: 65 },
@@ -16,6 +17,12 @@ const SHAPES = [
   { m: 2, k: 520, n: 131 },
   { m: 3, k: 0, n: 20 },
   { m: 13, k: 0, n: 40 },
+  { m: 11, k: 5, n: 40 },
+  { m: 12, k: 2, n: 33 },
+  { m: 13, k: 3, n: 39 },
+  { m: 14, k: 259, n: 44 },
+  { m: 261, k: 6, n: 41 },
+  { m: 1030, k: 7, n: 36 },
 ];
 
 for (const { m, k, n } of SHAPES) {
