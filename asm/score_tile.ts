@@ -23,6 +23,9 @@ export function scoreTile(
   cRow: usize,
 ): void {
   const zero = f32x4.splat(0);
+  if (k == 0) return;
+  // What addresses are compared with, into registers: see packed_tile.ts.
+  load<u8>(a, 3), load<u8>(b, 15), load<u8>(b, 31);
   for (let isFirst = true; k > 0; isFirst = false) {
     let c0l = zero, c0r = zero, c1l = zero, c1r = zero, c2l = zero, c2r = zero;
     let c3l = zero, c3r = zero, c4l = zero, c4r = zero, c5l = zero, c5r = zero;

@@ -79,32 +79,36 @@ function tileOf(
     if (ROWS > 5) c5l = v128.load(c5), c5r = v128.load(c5 + right);
   }
 
-  for (; k > 0; k--) {
-    const bl = v128.load(b), br = v128.load(b, 16);
-    let at = a, x = v128.load32_splat(at);
-    c0l = madd(x, bl, c0l), c0r = madd(x, br, c0r);
-    if (ROWS > 1) {
-      at += aRow, x = v128.load32_splat(at);
-      c1l = madd(x, bl, c1l), c1r = madd(x, br, c1r);
+  if (k > 0) {
+    // What addresses are compared with, into registers: see packed_tile.ts.
+    load<u8>(a, 3), load<u8>(b, 15), load<u8>(b, 31);
+    for (; k > 0; k--) {
+      const bl = v128.load(b), br = v128.load(b, 16);
+      let at = a, x = v128.load32_splat(at);
+      c0l = madd(x, bl, c0l), c0r = madd(x, br, c0r);
+      if (ROWS > 1) {
+        at += aRow, x = v128.load32_splat(at);
+        c1l = madd(x, bl, c1l), c1r = madd(x, br, c1r);
+      }
+      if (ROWS > 2) {
+        at += aRow, x = v128.load32_splat(at);
+        c2l = madd(x, bl, c2l), c2r = madd(x, br, c2r);
+      }
+      if (ROWS > 3) {
+        at += aRow, x = v128.load32_splat(at);
+        c3l = madd(x, bl, c3l), c3r = madd(x, br, c3r);
+      }
+      if (ROWS > 4) {
+        at += aRow, x = v128.load32_splat(at);
+        c4l = madd(x, bl, c4l), c4r = madd(x, br, c4r);
+      }
+      if (ROWS > 5) {
+        at += aRow, x = v128.load32_splat(at);
+        c5l = madd(x, bl, c5l), c5r = madd(x, br, c5r);
+      }
+      a += aStep;
+      b += bStep;
     }
-    if (ROWS > 2) {
-      at += aRow, x = v128.load32_splat(at);
-      c2l = madd(x, bl, c2l), c2r = madd(x, br, c2r);
-    }
-    if (ROWS > 3) {
-      at += aRow, x = v128.load32_splat(at);
-      c3l = madd(x, bl, c3l), c3r = madd(x, br, c3r);
-    }
-    if (ROWS > 4) {
-      at += aRow, x = v128.load32_splat(at);
-      c4l = madd(x, bl, c4l), c4r = madd(x, br, c4r);
-    }
-    if (ROWS > 5) {
-      at += aRow, x = v128.load32_splat(at);
-      c5l = madd(x, bl, c5l), c5r = madd(x, br, c5r);
-    }
-    a += aStep;
-    b += bStep;
   }
 
   finish(c, c0l, c0r, columns);
