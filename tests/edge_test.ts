@@ -109,7 +109,7 @@ function handlerFor(tokens: number): EdgeHandler {
     model,
     memoryLayers: [3, 4],
     maxTokens: 7,
-    budgetBytes: 97e6 + tokens * 1040,
+    budgetBytes: 98e6 + tokens * 1040,
   });
 }
 
