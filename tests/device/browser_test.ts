@@ -1,23 +1,27 @@
 import { deepEqual, equal, match, ok } from "node:assert/strict";
+import { open } from "../../mod.ts";
 import { goldenFiles, type Outcome } from "../golden/golden.ts";
 import { chromiumPath, openPage } from "./browser/chromium.ts";
-import { open } from "../../mod.ts";
 import type { PageReport, Question } from "./browser/golden_page.ts";
 
-const FOLDERS = ["../golden", "../golden_xl"].map((name) =>
-  new URL(name, import.meta.url).pathname
+const GOLDEN = new URL("../golden", import.meta.url).pathname;
+/** Of the other mechanisms a case each: SwiftShader compiles the kernels of one for ten seconds. */
+const OTHERS = ["window13_gqa_t40_d24", "xl_cache_shorter_gqa_t20_m7_d40"].map((name) =>
+  new URL(`../golden_xl/${name}.safetensors`, import.meta.url).pathname
 );
 const MODEL = new URL("../../models/tiny", import.meta.url).pathname;
 /** Greedy, and by numbers drawn from a seed. */
 const QUESTION: Question = {
   text: "It was a fair day. The pass key is 47295. Remember it: 47295 is the pass key.\n".padEnd(
-    300,
+    200,
     "The light of the sun consists of rays that are bent by different angles. ",
   ),
   asked: [
     { prompt: " What is the pass key? The pass key is", options: { temperature: 0, maxTokens: 7 } },
-    { prompt: " The rays", options: { temperature: 0.9, topK: 20, seed: 3, maxTokens: 12 } },
-    { prompt: " The sun", options: { temperature: 1.1, topP: 0.8, seed: 4, maxTokens: 12 } },
+    {
+      prompt: " The rays",
+      options: { temperature: 0.9, topK: 20, topP: 0.9, seed: 3, maxTokens: 8 },
+    },
   ],
 };
 const PAGE = new URL("browser/golden_page.ts", import.meta.url);
@@ -70,7 +74,7 @@ function collector() {
 /** Serves the page, its cases, and the model. */
 function servePage(script: Uint8Array<ArrayBuffer>) {
   const cases = new Map(
-    FOLDERS.flatMap(goldenFiles).map((path) => [path.split("/").at(-1)!, path]),
+    [...goldenFiles(GOLDEN), ...OTHERS].map((path) => [path.split("/").at(-1)!, path]),
   );
   const { results, take, stop } = collector();
   const html = `<!doctype html><script type="module" src="page.js"></script>`;
