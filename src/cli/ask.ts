@@ -6,7 +6,7 @@ import { openModel } from "./open_model.ts";
 import { type Answered, answerOf, readWithProgress, samplingOptions } from "./reading.ts";
 import { drawReads, quoteBlocks, quoteReads } from "./reads.ts";
 import { MEMORY_OPTIONS, memoryOptions, SAMPLING_OPTIONS } from "./session_options.ts";
-import { fileBytes, fileText } from "./text_file.ts";
+import { fileBytes, fileText, textBytes } from "./text_file.ts";
 
 const OPTIONS = {
   file: text("TEXT", "a text to read, UTF-8"),
@@ -62,11 +62,10 @@ async function remember(cairn: Cairn, values: AskValues, context: Context): Prom
   const { file, memory } = values;
   const { terminal, files } = context;
   if (memory !== undefined) return await cairn.restore(memory, memoryOptions(values));
+  const sizeBytes = await textBytes(files, file!);
   const session = cairn.session(memoryOptions(values));
   try {
-    const tokens = cairn.config.tokenizer === "bytes"
-      ? (await files.stat(file!))?.sizeBytes
-      : undefined;
+    const tokens = cairn.config.tokenizer === "bytes" ? sizeBytes : undefined;
     await readWithProgress(session, fileBytes(files, file!), { terminal, tokens });
     return session;
   } catch (error) {

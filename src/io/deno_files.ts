@@ -1,4 +1,4 @@
-import { FileError } from "./file_error.ts";
+import { checkFile } from "./file_error.ts";
 import type { FileInfo, Files, OpenOptions, RandomAccessFile } from "./files.ts";
 import { attempt, randomAccessFile, writeBeside } from "./random_access.ts";
 
@@ -47,13 +47,12 @@ function removeNow(path: string): void {
 function openNow(path: string, name: string, options: OpenOptions): RandomAccessFile {
   const { write = false, create = false, readers = 1 } = options;
   const file = Deno.openSync(path, { read: true, write, create });
-  if (file.statSync().isDirectory) {
+  try {
+    const { isDirectory, isFile } = file.statSync();
+    checkFile(name, { folder: isDirectory, file: isFile }, write);
+  } catch (error) {
     file.close();
-    throw new FileError(
-      "not a file",
-      name,
-      `Cannot open "${name}" as a folder is there: name a file`,
-    );
+    throw error;
   }
   const pool = readers > 1 ? readerPool(path, readers) : undefined;
   return randomAccessFile(name, {

@@ -27,6 +27,33 @@ export class FileError extends Error {
   }
 }
 
+/**
+ * Refuses what is opened and is no file.
+ *
+ * @throws {FileError} If it is a folder, or is to be read and is a pipe or a device: these have no
+ * size, and would be read as an empty file.
+ */
+export function checkFile(
+  name: string,
+  is: { readonly folder: boolean; readonly file: boolean },
+  write: boolean,
+): void {
+  if (is.folder) {
+    throw new FileError(
+      "not a file",
+      name,
+      `Cannot open "${name}" as a folder is there: name a file`,
+    );
+  }
+  if (is.file || write) return;
+  throw new FileError(
+    "not a file",
+    name,
+    `Cannot open "${name}" as a pipe or a device is there: ` +
+      "write what comes from it to a file, and name that",
+  );
+}
+
 /** The operating system's codes (Deno and Node use the same ones), and what to do about each. */
 const PROBLEMS: Readonly<Record<string, readonly [FileProblem, string]>> = {
   ENOENT: ["missing", "nothing is there: check the path, or make its folder first"],

@@ -1,6 +1,6 @@
 import * as fs from "node:fs";
 import { promisify } from "node:util";
-import { FileError } from "./file_error.ts";
+import { checkFile } from "./file_error.ts";
 import type { FileInfo, Files, OpenOptions, RandomAccessFile } from "./files.ts";
 import { attempt, randomAccessFile, writeBeside } from "./random_access.ts";
 
@@ -38,13 +38,12 @@ function openNow(path: string, name: string, options: OpenOptions): RandomAccess
   const { write = false, create = false, readers = 1 } = options;
   const { O_RDONLY, O_RDWR, O_CREAT } = fs.constants;
   const file = fs.openSync(path, write ? (create ? O_RDWR | O_CREAT : O_RDWR) : O_RDONLY);
-  if (fs.fstatSync(file).isDirectory()) {
+  try {
+    const stat = fs.fstatSync(file);
+    checkFile(name, { folder: stat.isDirectory(), file: stat.isFile() }, write);
+  } catch (error) {
     fs.closeSync(file);
-    throw new FileError(
-      "not a file",
-      name,
-      `Cannot open "${name}" as a folder is there: name a file`,
-    );
+    throw error;
   }
   return randomAccessFile(name, {
     size: () => fs.fstatSync(file).size,

@@ -19,6 +19,7 @@ Deno.test("main() explains itself", async () => {
 
 Deno.test("main() says what would be right", async () => {
   using text = await textFile(600);
+  await Deno.writeTextFile(`${text.folder}/empty.txt`, "");
   using _dawn = variable("DAWN_NODE", "missing.node");
   for (
     const [line, words, code, message] of [
@@ -27,6 +28,8 @@ Deno.test("main() says what would be right", async () => {
       ["ask --file a.txt", [], 2, /there must be one question: it is missing/],
       ["ask --file a.txt who is it", [], 2, /current value is 3 words \(put quotes around it\)/],
       ["ask --file missing.txt", [QUESTION], 1, /"missing.txt" as nothing is there/],
+      [`ask --file ${text.folder}/empty.txt`, [QUESTION], 1, /empty.txt" as it must have text: it/],
+      ["ask --file /dev/null", [QUESTION], 1, /"\/dev\/null" as a pipe or a device is there/],
       ["ask --topblocks 3", [QUESTION], 2, /did you mean --top-blocks\?/],
       [`ask --memory ${text.path}`, [QUESTION], 1, /Cannot restore ".*book.txt"/],
       [`ask --file ${text.path} --top-blocks 99999`, [QUESTION], 1, /topBlocks must be/],

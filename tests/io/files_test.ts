@@ -194,4 +194,9 @@ for (const files of [denoFiles(), nodeFiles()]) {
       await rejects(() => file.write(bytes(1), 0), problem("full", "/dev/full"));
     },
   });
+  Deno.test({
+    name: "open() refuses to read from what is no file",
+    ignore: Deno.build.os !== "linux",
+    fn: () => rejects(() => files.open("/dev/null"), problem("not a file", "/dev/null")),
+  });
 }
