@@ -9,8 +9,8 @@
 // is then the largest over these rows of the softmax of a row. Its logarithm, score − log Σ exp,
 // gives the same order. Parts share the sets.
 
-import { logOf } from "./math";
-import { expShifted, rowMax } from "./row_softmax";
+import { exp4, logOf } from "./math";
+import { rowMax } from "./row_softmax";
 import { storeTail, sumLanes } from "./simd";
 import { shareOf } from "./thread";
 
@@ -66,11 +66,11 @@ function logSumExp(row: usize, n: u32): f32 {
   const most = rowMax(row, n), shift = f32x4.splat(most);
   let sum = f32x4.splat(0), j: u32 = 0;
   for (; j + 4 <= n; j += 4, row += 16) {
-    sum = f32x4.add(sum, expShifted(f32x4.sub(v128.load(row), shift)));
+    sum = f32x4.add(sum, exp4(f32x4.sub(v128.load(row), shift)));
   }
   let rest: f32 = 0;
   for (; j < n; j++, row += 4) {
-    rest += f32x4.extract_lane(expShifted(f32x4.sub(v128.load32_splat(row), shift)), 0);
+    rest += f32x4.extract_lane(exp4(f32x4.sub(v128.load32_splat(row), shift)), 0);
   }
   return most + logOf(sumLanes(sum) + rest);
 }

@@ -2,34 +2,11 @@
 // the last one may be read, and stay as they are.
 
 import { logOf } from "./math";
-import { madd, maxLanes, nmadd, storeTail, sumLanes } from "./simd";
+import { madd, maxLanes, storeTail, sumLanes } from "./simd";
 
 @inline
 export function firstLanes(count: u32): v128 {
   return i32x4.lt_u(i32x4(0, 1, 2, 3), i32x4.splat(count));
-}
-
-/**
- * eˣ in four lanes, for logits that were shifted: x up to some 80, and no less than e⁻⁸⁷ comes out.
- * That bound is what makes it cheaper than exp4: no denormal number, so one step to 2ⁿ.
- */
-@inline
-export function expShifted(x: v128): v128 {
-  const bounded = f32x4.pmax(x, f32x4.splat(-87));
-  // x = n · ln 2 + r. Beside 1.5 · 2²³ there is no room for a fraction: n is in the lowest bits.
-  const magic = f32x4.splat(12582912);
-  const shifted = madd(bounded, f32x4.splat(1.44269504), magic);
-  const n = f32x4.sub(shifted, magic);
-  const r = nmadd(n, f32x4.splat(-2.12194440e-4), nmadd(n, f32x4.splat(0.693359375), bounded));
-  // eʳ = 1 + r + r² · p(r), as in exp4
-  let p = f32x4.splat(1.98756912e-4);
-  p = madd(p, r, f32x4.splat(1.39819994e-3));
-  p = madd(p, r, f32x4.splat(8.33345205e-3));
-  p = madd(p, r, f32x4.splat(4.16657962e-2));
-  p = madd(p, r, f32x4.splat(1.66666657e-1));
-  p = madd(p, r, f32x4.splat(0.5));
-  const power = f32x4.add(f32x4.splat(1), madd(f32x4.mul(r, r), p, r));
-  return i32x4.add(power, i32x4.shl(shifted, 23));
 }
 
 /** The largest, −∞ of none. */
@@ -43,19 +20,45 @@ export function rowMax(x: usize, count: u32): f32 {
   return maxLanes(most);
 }
 
-/** x = exp(x − shift); returns the sum. */
+/** The lowest exponent, so that no weight is a denormal number: e⁻⁸⁷ is the smallest. */
+const LOWEST = memory.data<f32>([-87]);
+const LOG2_E = memory.data<f32>([1.44269504]);
+/** 1.5 · 2²³: beside it there is no room for a fraction, and the lowest bits are the integer. */
+const ROUNDER = memory.data<f32>([12582912]);
+const ONE = memory.data<f32>([1]);
+/** p of 2ᶠ = 1 + f · p(f), |f| ≤ ½, from the highest power on; the error is below 2e-8. */
+const P = memory.data<f32>([
+  1.53533634e-4, 1.33988739e-3, 9.61843692e-3, 5.55033237e-2, 2.40226477e-1, 6.93147182e-1,
+]);
+
+/**
+ * x = exp(x − shift), for numbers up to some 80 above the shift; returns the sum.
+ *
+ * Constants are read from memory, and once: see math.ts.
+ */
 export function rowExp(x: usize, count: u32, shift: f32): f32 {
+  const lowest = v128.load32_splat(LOWEST), log2E = v128.load32_splat(LOG2_E);
+  const rounder = v128.load32_splat(ROUNDER), one = v128.load32_splat(ONE);
+  const p0 = v128.load32_splat(P), p1 = v128.load32_splat(P, 4), p2 = v128.load32_splat(P, 8);
+  const p3 = v128.load32_splat(P, 12), p4 = v128.load32_splat(P, 16), p5 = v128.load32_splat(P, 20);
   const shifts = f32x4.splat(shift);
   let sum = f32x4.splat(0);
-  for (; count >= 4; count -= 4, x += 16) {
-    const e = expShifted(f32x4.sub(v128.load(x), shifts));
+  for (; count > 0; x += 16) {
+    const y = f32x4.pmax(f32x4.sub(v128.load(x), shifts), lowest);
+    // y = (n + f) · ln 2, n an integer
+    const rounded = madd(y, log2E, rounder), f = madd(y, log2E, f32x4.sub(rounder, rounded));
+    // Powers by pairs: a shorter chain than one after another.
+    const square = f32x4.mul(f, f), low = madd(p4, f, p5);
+    const p = madd(madd(madd(p0, f, p1), square, madd(p2, f, p3)), square, low);
+    // 2ᶠ · 2ⁿ: n, the lowest bits of `rounded`, is added to the exponent.
+    const e = i32x4.add(madd(p, f, one), i32x4.shl(rounded, 23));
+    if (count < 4) {
+      storeTail(x, e, count);
+      return sumLanes(f32x4.add(sum, v128.and(e, firstLanes(count))));
+    }
     v128.store(x, e);
     sum = f32x4.add(sum, e);
-  }
-  if (count > 0) {
-    const e = expShifted(f32x4.sub(v128.load(x), shifts));
-    storeTail(x, e, count);
-    sum = f32x4.add(sum, v128.and(e, firstLanes(count)));
+    count -= 4;
   }
   return sumLanes(sum);
 }
