@@ -1,6 +1,7 @@
 // back_tile: a tile of queries of one batch row and head, on its way back.
 
 import { CHUNK, Sight, sightAt } from "./block_plan";
+import { turnGroups } from "./group_products";
 import { eights, GROUP, Job, queryRow, TILE } from "./landmark_job";
 import { Packed } from "./landmark_pack";
 import { Sums } from "./landmark_sums";
@@ -9,8 +10,10 @@ import { clear, rowScale } from "./row_softmax";
 
 /**
  *   q, dOut, dQ     f32 [rows, D]         q scaled
+ *   turnedQ, …DOut  f32 [groups, D, GROUP]
  *   gates, dGates   f32 [rows, blocks]
  *   weights, dx     f32 [rows, columns]   of what is looked at
+ *   turned          f32 [most of columns and blocks, GROUP]
  *   top, delta      f32 [rows]
  */
 @unmanaged
@@ -28,10 +31,13 @@ export class BackTile {
   q: usize;
   dOut: usize;
   dQ: usize;
+  turnedQ: usize;
+  turnedDOut: usize;
   gates: usize;
   dGates: usize;
   weights: usize;
   dx: usize;
+  turned: usize;
   top: usize;
   delta: usize;
   packed: Packed;
@@ -50,10 +56,15 @@ function roomOf(job: Job): u32 {
   return max(GROUP, min(TILE, MOST_WEIGHTS / columnsOf(job) / GROUP * GROUP));
 }
 
+/** Steps of weights that are turned at once. */
+function turnedRoom(job: Job): u32 {
+  return max(columnsOf(job), eights(job.plan.mostBlocks));
+}
+
 /** Bytes of a tile and all that belongs to it. */
 export function backTileBytes(job: Job): u32 {
-  const columns = 3 * job.dim + 2 * eights(job.plan.mostBlocks) + 2 * columnsOf(job) + 2;
-  return 256 + ((roomOf(job) * columns) << 2);
+  const columns = 5 * job.dim + 2 * eights(job.plan.mostBlocks) + 2 * columnsOf(job) + 2;
+  return 256 + ((roomOf(job) * columns + GROUP * turnedRoom(job)) << 2);
 }
 
 /** Lays a tile out in a work area. */
@@ -68,11 +79,14 @@ export function layTile(job: Job, work: usize): BackTile {
   tile.q = work + 256;
   tile.dOut = tile.q + tile.room * tile.row;
   tile.dQ = tile.dOut + tile.room * tile.row;
-  tile.gates = tile.dQ + tile.room * tile.row;
+  tile.turnedQ = tile.dQ + tile.room * tile.row;
+  tile.turnedDOut = tile.turnedQ + tile.room * tile.row;
+  tile.gates = tile.turnedDOut + tile.room * tile.row;
   tile.dGates = tile.gates + tile.room * tile.gatesRow;
   tile.weights = tile.dGates + tile.room * tile.gatesRow;
   tile.dx = tile.weights + tile.room * tile.weightsRow;
-  tile.top = tile.dx + tile.room * tile.weightsRow;
+  tile.turned = tile.dx + tile.room * tile.weightsRow;
+  tile.top = tile.turned + ((GROUP * turnedRoom(job)) << 2);
   tile.delta = tile.top + (tile.room << 2);
   return tile;
 }
@@ -91,10 +105,8 @@ export function beginTile(job: Job, tile: BackTile, t: u32): void {
     const top = job.top + (((tile.b * job.queries + t + r) * job.heads + tile.h) << 2);
     store<f32>(tile.top + (r << 2), load<f32>(top));
   }
-  // What fills up the last group is zero.
-  const rest = (GROUP - 1 - (tile.count - 1) % GROUP) * tile.row, end = tile.count * tile.row;
-  clear(tile.q + end, tile.q + end + rest);
-  clear(tile.dOut + end, tile.dOut + end + rest);
+  turnGroups(tile.q, tile.count, job.dim, tile.turnedQ);
+  turnGroups(tile.dOut, tile.count, job.dim, tile.turnedDOut);
   clear(tile.dQ, tile.dQ + tile.count * tile.row);
   clear(tile.dGates, tile.dGates + tile.count * tile.gatesRow);
 }

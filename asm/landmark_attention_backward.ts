@@ -15,14 +15,13 @@
 
 import { BackTile, beginTile, deltaOf, layTile, sightOf, topOf } from "./back_tile";
 import { BLIND, blockAt, CHUNK, Chunk, chunkAt, countsOf, Sight } from "./block_plan";
+import { addTurned, addValues, scorePanels } from "./group_products";
 import { eights, foreignCount, GROUP, Job, kvHeadOf, planRowOf, queryRow } from "./landmark_job";
 import { findPacked } from "./landmark_pack";
 import { findSums } from "./landmark_sums";
-import { addValues, scorePanels } from "./landmark_tile";
 import { addScaled, blockGradients, topGradients } from "./row_gradients";
 import { clear } from "./row_softmax";
 import { shareOf } from "./thread";
-import { tile as product } from "./tile";
 
 /** Adds to dQ, and fills the sums of every share. */
 export function landmarkAttentionBackward(part: u32, parts: u32, job: Job): void {
@@ -61,7 +60,7 @@ function gatesOf(job: Job, tile: BackTile): void {
   const landmarks = tile.packed.landmarks + first * tile.row;
   for (let r: u32 = 0; r < tile.count; r += GROUP) {
     const gates = tile.gates + r * tile.gatesRow + (first << 2);
-    scorePanels(job.dim, tile.q + r * tile.row, landmarks, panels, gates, tile.gatesRow);
+    scorePanels(job.dim, tile.turnedQ + r * tile.row, landmarks, panels, gates, tile.gatesRow);
   }
   for (let r: u32 = 0; r < tile.count; r++) {
     const sight = sightOf(job, tile, r);
@@ -158,7 +157,7 @@ function sees(sight: Sight, chunk: Chunk): bool {
 /** weights = q · keys and dx = dOut · values, of a group of queries and panels of eight. */
 function logits(job: Job, tile: BackTile, r: u32, keys: usize, values: usize, count: u32): void {
   const panels = eights(count) >> 3;
-  const q = tile.q + r * tile.row, dOut = tile.dOut + r * tile.row;
+  const q = tile.turnedQ + r * tile.row, dOut = tile.turnedDOut + r * tile.row;
   const at = r * tile.weightsRow;
   scorePanels(job.dim, q, keys, panels, tile.weights + at, tile.weightsRow);
   scorePanels(job.dim, dOut, values, panels, tile.dx + at, tile.weightsRow);
@@ -208,38 +207,7 @@ function addProducts(
   addTurned(count, end - begin, tile.dx + at, row, tile.q + from, dim, dKeys);
   for (let r = begin; r < end; r += GROUP) {
     const dx = tile.dx + r * row;
-    addValues(min(GROUP, end - r), count, dx, row, keys, dim, tile.dQ + r * tile.row);
-  }
-}
-
-/** out [count, D] += weights [rows, count], turned, · values [rows, D]. */
-export function addTurned(
-  count: u32,
-  rows: u32,
-  weights: usize,
-  weightsRow: u32,
-  values: usize,
-  dim: u32,
-  out: usize,
-): void {
-  const row = dim << 2;
-  for (let d: u32 = 0; d < dim; d += 8) {
-    const columns = min(8, dim - d), values_d = values + (d << 2), out_d = out + (d << 2);
-    for (let j: u32 = 0; j < count; j += GROUP) {
-      product(
-        min(GROUP, count - j),
-        columns,
-        rows,
-        weights + (j << 2),
-        4,
-        weightsRow,
-        values_d,
-        row,
-        out_d + j * row,
-        row,
-        true,
-      );
-    }
+    addValues(count, dx, row, tile.turned, keys, dim, tile.dQ + r * tile.row);
   }
 }
 
@@ -259,10 +227,10 @@ function backGates(job: Job, tile: BackTile): void {
   );
   for (let r: u32 = 0; r < tile.count; r += GROUP) {
     addValues(
-      min(GROUP, tile.count - r),
       end - first,
       dGates + r * tile.gatesRow,
       tile.gatesRow,
+      tile.turned,
       tile.packed.landmarkRows + from,
       job.dim,
       tile.dQ + r * tile.row,

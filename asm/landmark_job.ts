@@ -2,11 +2,12 @@
 // the tiles that it is cut into. Addresses in bytes, counts in elements, every field four bytes.
 
 import { Plan } from "./block_plan";
+import { PACKED_ROWS } from "./packed_tile";
 
 /** Queries a tile holds: what is loaded of keys and values serves them all. */
-export const TILE: u32 = 48;
-/** Queries the micro-kernel takes at once. */
-export const GROUP: u32 = 6;
+export const TILE: u32 = 50;
+/** Queries the micro-kernels take at once. */
+export const GROUP: u32 = PACKED_ROWS;
 
 @unmanaged
 export class Job {

@@ -1,15 +1,18 @@
 // landmark_tile: up to TILE queries of one batch row and head, on their way through the keys.
 //
-//   q        f32 [TILE, D]                 scaled
-//   slotQ    f32 [TILE, D]                 the same, as seen from the slot of a chosen block
+//   q        f32 [groups, D, GROUP]        scaled
+//   slotQ    f32 [groups, D, GROUP]        the same, as seen from the slot of a chosen block
 //   out      f32 [TILE, D]                 sums of weighted values
 //   gates    f32 [TILE, chosen + blocks]   logits, then gates, of remembered and earlier blocks
 //   scores   f32 [GROUP, columns]          logits, then weights, of what GROUP queries look at
+//   turned   f32 [columns, GROUP]          those weights, as micro-kernels want them
+//   rows     f32 [TILE, D]                 queries, before they are turned
 //
 // The top group comes first. Its softmax gives every gate, so that the walk over earlier blocks has
 // nothing to rescale: each block adds gate · softmax(logits) · values and is done.
 
 import { BLIND, Sight, sightAt } from "./block_plan";
+import { addValues, scorePanels, turnGroups } from "./group_products";
 import {
   eights,
   foreignCount,
@@ -22,8 +25,6 @@ import {
 } from "./landmark_job";
 import { findPacked, Packed } from "./landmark_pack";
 import { clear, rowAdd, rowScale, topSoftmax } from "./row_softmax";
-import { scoreTile } from "./score_tile";
-import { tile as product } from "./tile";
 
 @unmanaged
 export class Tile {
@@ -42,6 +43,8 @@ export class Tile {
   out: usize;
   gates: usize;
   scores: usize;
+  turned: usize;
+  rows: usize;
   /** Bytes from row to row. */
   row: u32;
   gatesRow: u32;
@@ -59,7 +62,7 @@ function columnsOf(job: Job): u32 {
 /** Bytes of a tile and all that belongs to it. */
 export function tileBytes(job: Job): u32 {
   const gates = eights(job.chosen) + eights(job.plan.mostBlocks);
-  const numbers = TILE * (3 * job.dim + gates) + GROUP * columnsOf(job);
+  const numbers = TILE * (4 * job.dim + gates) + 2 * GROUP * columnsOf(job);
   return 256 + (numbers << 2);
 }
 
@@ -77,6 +80,8 @@ export function layTile(job: Job, work: usize): Tile {
   tile.out = tile.slotQ + TILE * tile.row;
   tile.gates = tile.out + TILE * tile.row;
   tile.scores = tile.gates + TILE * tile.gatesRow;
+  tile.turned = tile.scores + GROUP * tile.scoresRow;
+  tile.rows = tile.turned + GROUP * tile.scoresRow;
   return tile;
 }
 
@@ -89,17 +94,18 @@ export function beginTile(job: Job, tile: Tile, b: u32, h: u32, t: u32): void {
   tile.planRow = planRowOf(job, b);
   tile.foreign = foreignCount(job, b);
   findPacked(job, b, kvHeadOf(job, h), tile.packed);
-  loadRows(tile, queryRow(job, job.q, b, t, h), (job.heads * job.dim) << 2, job.scale, tile.q);
+  loadGroups(tile, queryRow(job, job.q, b, t, h), (job.heads * job.dim) << 2, job.scale, tile.q);
   clear(tile.out, tile.out + tile.count * tile.row);
 }
 
-/** rows [count, D] = factor · what lies `step` bytes apart; zeros fill up the last group. */
-export function loadRows(tile: Tile, from: usize, step: usize, factor: f32, rows: usize): void {
-  for (let r: u32 = 0; r < tile.count; r++, from += step, rows += tile.row) {
-    memory.copy(rows, from, tile.row);
-    rowScale(rows, tile.dim, factor);
+/** groups = factor · the tile's rows of queries, which lie `step` bytes apart, turned. */
+export function loadGroups(tile: Tile, from: usize, step: usize, factor: f32, groups: usize): void {
+  let row = tile.rows;
+  for (let r: u32 = 0; r < tile.count; r++, from += step, row += tile.row) {
+    memory.copy(row, from, tile.row);
+    rowScale(row, tile.dim, factor);
   }
-  clear(rows, rows + (GROUP - 1 - (tile.count - 1) % GROUP) * tile.row);
+  turnGroups(tile.rows, tile.count, tile.dim, groups);
 }
 
 /** What the tile's query r sees. */
@@ -107,36 +113,6 @@ export function loadRows(tile: Tile, from: usize, step: usize, factor: f32, rows
 @inline
 export function sightOf(job: Job, tile: Tile, r: u32): Sight {
   return sightAt(job.plan, tile.planRow, job.keys - job.queries + tile.t + r);
-}
-
-/** scores [GROUP, 8 · count] = q [GROUP, D] · panels. */
-export function scorePanels(
-  dim: u32,
-  q: usize,
-  panels: usize,
-  count: u32,
-  scores: usize,
-  scoresRow: u32,
-): void {
-  for (; count > 0; count--, panels += dim << 5, scores += 32) {
-    scoreTile(dim, q, dim << 2, panels, 32, scores, scoresRow);
-  }
-}
-
-/** out [rows, D] += weights [rows, count] · values [count, D]. */
-export function addValues(
-  rows: u32,
-  count: u32,
-  weights: usize,
-  weightsRow: u32,
-  values: usize,
-  dim: u32,
-  out: usize,
-): void {
-  const row = dim << 2;
-  for (let d: u32 = 0; d < dim; d += 8, values += 32, out += 32) {
-    product(rows, min(8, dim - d), count, weights, weightsRow, 4, values, row, out, row, true);
-  }
 }
 
 /** The top group of queries r … of the tile: gates, weights of their own blocks, and `top`. */
@@ -179,12 +155,20 @@ export function topGroup(job: Job, tile: Tile, r: u32): void {
   }
 
   const out = tile.out + r * tile.row;
-  addValues(rows, tile.foreign, scores, tile.scoresRow, packed.foreignValues, dim, out);
   addValues(
-    rows,
+    tile.foreign,
+    scores,
+    tile.scoresRow,
+    tile.turned,
+    packed.foreignValues,
+    dim,
+    out,
+  );
+  addValues(
     end - base,
     own,
     tile.scoresRow,
+    tile.turned,
     packed.values + base * tile.row,
     dim,
     out,

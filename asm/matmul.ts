@@ -175,7 +175,18 @@ function multiplyPacked(
     let a_i = block, out_ij = out + (j << 2);
     for (let t: u32 = 0, i: u32 = 0; t < tiles; t++) {
       const next = partStart(rows, t + 1, tiles), count = next - i;
-      packedTile(count, min(TILE_COLUMNS, n - j), k, a_i, panel, out_ij, outRow, accumulate);
+      packedTile(
+        count,
+        min(TILE_COLUMNS, n - j),
+        k,
+        a_i,
+        count << 2,
+        panel,
+        TILE_COLUMNS << 2,
+        out_ij,
+        outRow,
+        accumulate,
+      );
       a_i += (count * k) << 2;
       out_ij += count * outRow;
       i = next;

@@ -9,21 +9,21 @@
 // A chosen block is an earlier block; its last key gates it, and that key's value is never used.
 
 import { BLIND } from "./block_plan";
+import { addGroup } from "./group_products";
+import { turnSoftmax } from "./group_softmax";
 import { walkChunks } from "./landmark_chunks";
 import { GROUP, Job, TILE } from "./landmark_job";
 import { chosenPlace, pieceKeys, pieceValues, slotQuery } from "./landmark_rows";
 import {
-  addValues,
   beginTile,
   endTile,
   layTile,
-  loadRows,
+  loadGroups,
   sightOf,
   takes,
   Tile,
   topGroup,
 } from "./landmark_tile";
-import { clear, rowSoftmax } from "./row_softmax";
 import { scoreTile } from "./score_tile";
 import { shareOf } from "./thread";
 
@@ -47,7 +47,7 @@ export function memoryAttention(part: u32, parts: u32, job: Job): void {
 function loadSlot(job: Job, tile: Tile, r: u32): void {
   const slot = load<u32>(job.slots + chosenPlace(job, 0, tile.h, r));
   const step = (job.slotCount * job.heads * job.dim) << 2;
-  loadRows(tile, slotQuery(job, tile.t, slot, tile.h), step, job.scale, tile.slotQ);
+  loadGroups(tile, slotQuery(job, tile.t, slot, tile.h), step, job.scale, tile.slotQ);
 }
 
 function pieceOf(job: Job, tile: Tile, r: u32): u32 {
@@ -61,7 +61,7 @@ function gatePiece(job: Job, tile: Tile, r: u32): void {
   for (let i: u32 = 0; i < tile.count; i += GROUP) {
     const q = tile.slotQ + i * tile.row;
     // Of eight columns only the first is the landmark's.
-    scoreTile(tile.dim, q, tile.row, landmark, size << 2, tile.scores, tile.scoresRow);
+    scoreTile(tile.dim, q, landmark, size << 2, tile.scores, tile.scoresRow);
     for (let j: u32 = 0; j < GROUP; j++) {
       const gate = tile.gates + (i + j) * tile.gatesRow + (r << 2);
       store<f32>(gate, load<f32>(tile.scores + j * tile.scoresRow));
@@ -75,19 +75,23 @@ function readPiece(job: Job, tile: Tile, r: u32): void {
   const size = job.blockSize, piece = pieceOf(job, tile, r), keys = pieceKeys(job, piece);
   const scores = tile.scores, scoresRow = tile.scoresRow;
   for (let i: u32 = 0; i < tile.count; i += GROUP) {
-    const rows = min(GROUP, tile.count - i), q = tile.slotQ + i * tile.row;
+    const q = tile.slotQ + i * tile.row;
     for (let at: u32 = 0; at < (size - 1) << 2; at += 32) {
-      scoreTile(tile.dim, q, tile.row, keys + at, size << 2, scores + at, scoresRow);
+      scoreTile(tile.dim, q, keys + at, size << 2, scores + at, scoresRow);
     }
-    for (let j: u32 = 0; j < rows; j++) weighPiece(job, tile, i + j, r, scores + j * scoresRow);
+    const gates = tile.gates + i * tile.gatesRow + (r << 2);
+    const seen = seeing(job, tile, i);
+    turnSoftmax(seen, scores, scoresRow, size - 1, gates, tile.gatesRow, tile.turned);
     const out = tile.out + i * tile.row;
-    addValues(rows, size - 1, scores, scoresRow, pieceValues(job, piece), tile.dim, out);
+    addGroup(size - 1, tile.turned, pieceValues(job, piece), tile.dim, out);
   }
 }
 
-/** Logits to weights, of one query. */
-function weighPiece(job: Job, tile: Tile, i: u32, r: u32, scores: usize): void {
-  const gate = load<f32>(tile.gates + i * tile.gatesRow + (r << 2));
-  if (sightOf(job, tile, i).ownStart == BLIND) clear(scores, scores + ((job.blockSize - 1) << 2));
-  else rowSoftmax(scores, job.blockSize - 1, gate);
+/** Which of queries r … of the tile see anything, a bit for each: padding does not. */
+function seeing(job: Job, tile: Tile, r: u32): u32 {
+  let seen: u32 = 0;
+  for (let i: u32 = 0, end = min(GROUP, tile.count - r); i < end; i++) {
+    if (sightOf(job, tile, r + i).ownStart != BLIND) seen |= 1 << i;
+  }
+  return seen;
 }

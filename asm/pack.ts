@@ -29,7 +29,7 @@ export function packRows(a: usize, aRow: u32, aStep: u32, rows: u32, k: u32, to:
 }
 
 /** Four or five rows as they lie to [k, count]. */
-function packTile(a: usize, aRow: usize, count: u32, k: u32, to: usize): void {
+export function packTile(a: usize, aRow: usize, count: u32, k: u32, to: usize): void {
   const step: usize = count << 2, fifth = aRow << 2;
   for (; k >= 4; k -= 4) {
     turnFour(a, aRow, to, step);

@@ -1,8 +1,10 @@
-// packed_tile: the micro-kernel of large products, both sides of which are packed.
+// packed_tile: the micro-kernel of large products and of weighted sums.
 //
-//   a   f32 [k, rows]         in       rows 4 or 5, k > 0
-//   b   f32 [k, 8]            in
-//   c   f32 [rows, columns]   in/out   rows `cRow` bytes apart, columns 1 … 8
+//   a   f32 [k, rows]         in       rows 4 or 5, k > 0, steps `aStep` apart
+//   b   f32 [k, 8]            in       steps `bStep` apart
+//   c   f32 [rows, columns]   in/out   rows `cRow` apart, columns 1 … 8
+//
+// Strides in bytes.
 //
 // Sums are those of tile(), to the bit. It is written for engines that check every address (V8 in
 // Deno): there a load costs three instructions, and those, not multiply-adds, are what a core of six
@@ -25,14 +27,16 @@ export function packedTile(
   columns: u32,
   k: u32,
   a: usize,
+  aStep: usize,
   b: usize,
+  bStep: usize,
   c: usize,
   cRow: usize,
   accumulate: bool,
 ): void {
   // No else: of two such branches the compiler would make one, with tests of ROWS in its loop.
-  if (rows == 5) packedTileOf(5, columns, k, a, b, c, cRow, accumulate);
-  if (rows == 4) packedTileOf(4, columns, k, a, b, c, cRow, accumulate);
+  if (rows == 5) packedTileOf(5, columns, k, a, aStep, b, bStep, c, cRow, accumulate);
+  if (rows == 4) packedTileOf(4, columns, k, a, aStep, b, bStep, c, cRow, accumulate);
 }
 
 @inline
@@ -41,7 +45,9 @@ function packedTileOf(
   columns: u32,
   k: u32,
   a: usize,
+  aStep: usize,
   b: usize,
+  bStep: usize,
   c: usize,
   cRow: usize,
   accumulate: bool,
@@ -66,7 +72,7 @@ function packedTileOf(
 
   // Two steps a turn. But for the way out between them, the compiler would make each two madds of a
   // sum one expression, and hold the numbers of both steps at once, for which registers are too few.
-  const end = a + k * (ROWS << 2);
+  const end = a + k * aStep;
   while (true) {
     let x = v128.load(a), bl = v128.load(b), br = v128.load(b, 16), y = spread0(x);
     c0l = madd(y, bl, c0l), c0r = madd(y, br, c0r), y = spread1(x);
@@ -74,7 +80,7 @@ function packedTileOf(
     c2l = madd(y, bl, c2l), c2r = madd(y, br, c2r), y = v128.load32_splat(a, 12);
     c3l = madd(y, bl, c3l), c3r = madd(y, br, c3r);
     if (ROWS > 4) y = v128.load32_splat(a, 16), c4l = madd(y, bl, c4l), c4r = madd(y, br, c4r);
-    a += ROWS << 2, b += 32;
+    a += aStep, b += bStep;
     if (a == end) break;
 
     x = v128.load(a), bl = v128.load(b), br = v128.load(b, 16), y = spread0(x);
@@ -83,7 +89,7 @@ function packedTileOf(
     c2l = madd(y, bl, c2l), c2r = madd(y, br, c2r), y = v128.load32_splat(a, 12);
     c3l = madd(y, bl, c3l), c3r = madd(y, br, c3r);
     if (ROWS > 4) y = v128.load32_splat(a, 16), c4l = madd(y, bl, c4l), c4r = madd(y, br, c4r);
-    a += ROWS << 2, b += 32;
+    a += aStep, b += bStep;
     if (a == end) break;
   }
 
@@ -97,16 +103,16 @@ function packedTileOf(
 // One number of four, in all lanes.
 
 @inline
-function spread0(x: v128): v128 {
+export function spread0(x: v128): v128 {
   return v128.shuffle<f32>(x, x, 0, 0, 0, 0);
 }
 
 @inline
-function spread1(x: v128): v128 {
+export function spread1(x: v128): v128 {
   return v128.shuffle<f32>(x, x, 1, 1, 1, 1);
 }
 
 @inline
-function spread2(x: v128): v128 {
+export function spread2(x: v128): v128 {
   return v128.shuffle<f32>(x, x, 2, 2, 2, 2);
 }

@@ -8,15 +8,17 @@
 //
 // A tile of queries of one batch row and head:
 //
-//   content, position   f32 [TILE, D]          scale · (q + u), scale · (q + w)
-//   out                 f32 [TILE, D]
-//   scores              f32 [GROUP, columns]   logits, then weights
-//   distances           f32 [GROUP, columns]   logits of positions, by distance
+//   content, position   f32 [groups, D, GROUP]   scale · (q + u), scale · (q + w)
+//   out                 f32 [TILE, D]            before that, rows that are to be turned
+//   scores              f32 [GROUP, columns]     logits, then weights
+//   turned              f32 [columns, GROUP]     those weights
+//   distances           f32 [GROUP, columns]     logits of positions, by distance
 //
 // Whichever thread takes a tile computes the same bits.
 
+import { addValues, scorePanels, turnGroups } from "./group_products";
 import { eights, GROUP } from "./landmark_job";
-import { addValues, scorePanels, takes } from "./landmark_tile";
+import { takes } from "./landmark_tile";
 import { clear, rowScale } from "./row_softmax";
 import {
   beginOf,
@@ -48,6 +50,7 @@ class WindowTile {
   position: usize;
   out: usize;
   scores: usize;
+  turned: usize;
   distances: usize;
   /** f32 [GROUP]: what the weights of each query add up to. */
   totals: usize;
@@ -56,7 +59,7 @@ class WindowTile {
 
 /** Bytes of a tile and all that belongs to it. */
 export function windowTileBytes(job: WindowJob): u32 {
-  const numbers = 3 * WINDOW_TILE * job.dim + GROUP * (scoreRoom(job) + distanceRoom(job));
+  const numbers = 3 * WINDOW_TILE * job.dim + GROUP * (2 * scoreRoom(job) + distanceRoom(job));
   return 128 + (numbers << 2);
 }
 
@@ -71,7 +74,8 @@ function layTile(job: WindowJob, work: usize): WindowTile {
   tile.position = tile.content + WINDOW_TILE * tile.row;
   tile.out = tile.position + WINDOW_TILE * tile.row;
   tile.scores = tile.out + WINDOW_TILE * tile.row;
-  tile.distances = tile.scores + GROUP * tile.scoresRow;
+  tile.turned = tile.scores + GROUP * tile.scoresRow;
+  tile.distances = tile.turned + GROUP * tile.scoresRow;
   return tile;
 }
 
@@ -97,20 +101,19 @@ function beginTile(job: WindowJob, tile: WindowTile, b: u32, h: u32, t: u32): vo
   tile.t = t;
   tile.count = min(WINDOW_TILE, job.queries - t);
   findPackedWindow(job, b, h, tile.packed);
-  const rest = (GROUP - 1 - (tile.count - 1) % GROUP) * tile.row, end = tile.count * tile.row;
   loadQueries(job, tile, job.contentBias, tile.content);
-  clear(tile.content + end, tile.content + end + rest);
   if (job.reach) loadQueries(job, tile, job.positionBias, tile.position);
-  if (job.reach) clear(tile.position + end, tile.position + end + rest);
-  clear(tile.out, tile.out + end);
+  clear(tile.out, tile.out + tile.count * tile.row);
 }
 
-/** rows [count, D] = scale · (q + bias), bias f32 [H, D] or 0. */
-function loadQueries(job: WindowJob, tile: WindowTile, bias: usize, rows: usize): void {
+/** groups = scale · (q + bias), turned; bias f32 [H, D] or 0. */
+function loadQueries(job: WindowJob, tile: WindowTile, bias: usize, groups: usize): void {
   const own = bias ? bias + ((tile.h * job.dim) << 2) : 0;
-  for (let r: u32 = 0; r < tile.count; r++, rows += tile.row) {
-    biasedRow(windowQuery(job, job.q, tile.b, tile.t + r, tile.h), own, job.dim, job.scale, rows);
+  for (let r: u32 = 0; r < tile.count; r++) {
+    const q = windowQuery(job, job.q, tile.b, tile.t + r, tile.h);
+    biasedRow(q, own, job.dim, job.scale, tile.out + r * tile.row);
   }
+  turnGroups(tile.out, tile.count, job.dim, groups);
 }
 
 /** Queries r … of the tile: what they see, by the weights of its scores. */
@@ -127,7 +130,7 @@ function attendGroup(job: WindowJob, tile: WindowTile, r: u32): void {
   const nearest = job.reach ? positionScores(job, tile, r, distancePlace(job, last, begin)) : 0;
   for (let i: u32 = 0; i < rows; i++) weighRow(job, tile, r, i, base, end, nearest);
   const values = tile.packed.values + keys;
-  addValues(rows, end - base, tile.scores, tile.scoresRow, values, dim, out);
+  addValues(end - base, tile.scores, tile.scoresRow, tile.turned, values, dim, out);
   for (let i: u32 = 0; i < rows; i++) {
     const total = load<f32>(tile.totals + (i << 2));
     if (total > 0) rowScale(out + i * tile.row, dim, 1 / total);

@@ -14,9 +14,8 @@
 // distance, the sum over all further keys.
 
 import { CHUNK } from "./block_plan";
+import { addTurned, addValues, scorePanels } from "./group_products";
 import { eights, GROUP } from "./landmark_job";
-import { addTurned } from "./landmark_attention_backward";
-import { addValues, scorePanels } from "./landmark_tile";
 import { addScaled, topGradients } from "./row_gradients";
 import { clear } from "./row_softmax";
 import { beginWindowTile, layWindowTile, WindowBackTile } from "./window_back_tile";
@@ -97,7 +96,7 @@ function logits(
   const from = (c - firstKey(job)) * tile.row, panels = eights(end - c) >> 3;
   const keys = tile.packed.keys + from, values = tile.packed.values + from, row = tile.weightsRow;
   for (let r = begin; r < last; r += GROUP) {
-    const content = tile.content + r * tile.row, dOut = tile.dOut + r * tile.row;
+    const content = tile.turnedContent + r * tile.row, dOut = tile.turnedDOut + r * tile.row;
     scorePanels(job.dim, content, keys, panels, tile.weights + r * row, row);
     scorePanels(job.dim, dOut, values, panels, tile.dx + r * row, row);
   }
@@ -141,9 +140,8 @@ function addProducts(
   addTurned(count, rows, weights, row, tile.dOut + at, dim, tile.sums.values + from);
   addTurned(count, rows, dx, row, tile.content + at, dim, tile.sums.keys + from);
   for (let r = begin; r < last; r += GROUP) {
-    const taken = min(GROUP, last - r), dContent = tile.dContent + r * tile.row;
-    const keys = tile.packed.keyRows + from;
-    addValues(taken, count, tile.dx + r * row, row, keys, dim, dContent);
+    const dContent = tile.dContent + r * tile.row, keys = tile.packed.keyRows + from;
+    addValues(count, tile.dx + r * row, row, tile.turned, keys, dim, dContent);
   }
 }
 
@@ -173,7 +171,7 @@ function meetDistances(
     const rows = tile.packed.distances + from * tile.row;
     const into = tile.met + r * tile.metRow + ((from - met) << 2);
     const panels = (metTo(job, tile, r, end) - from) >> 3;
-    scorePanels(job.dim, tile.position + r * tile.row, rows, panels, into, tile.metRow);
+    scorePanels(job.dim, tile.turnedPosition + r * tile.row, rows, panels, into, tile.metRow);
     for (let i = r; i < next; i++) {
       const key = seenFrom(job, tile, i, c, end), count = seenTo(job, tile, i, c, end) - key;
       const x = tile.weights + i * tile.weightsRow + ((key - c) << 2);
@@ -204,7 +202,7 @@ function leaveDistances(
     const dx = tile.met + r * tile.metRow + ((from - met) << 2);
     const rows = tile.packed.distanceRows + from * tile.row, to = metTo(job, tile, r, end);
     const dPosition = tile.dPosition + r * tile.row;
-    addValues(next - r, to - from, dx, tile.metRow, rows, job.dim, dPosition);
+    addValues(to - from, dx, tile.metRow, tile.turned, rows, job.dim, dPosition);
   }
   const top = metTo(job, tile, begin, end);
   for (let e = met; e < top; e += GROUP) addDistances(job, tile, begin, last, c, end, e, met);

@@ -1,6 +1,7 @@
 // window_back_tile: a tile of queries of one batch row and head, on its way back.
 
 import { CHUNK } from "./block_plan";
+import { turnGroups } from "./group_products";
 import { eights, GROUP } from "./landmark_job";
 import { rowDot } from "./row_gradients";
 import { clear } from "./row_softmax";
@@ -14,10 +15,12 @@ const MET: u32 = eights(CHUNK + WINDOW_TILE + 8);
 
 /**
  *   content, position, dOut, dContent, dPosition   f32 [TILE, D]       position if there are any
+ *   turnedContent, …Position, …DOut                f32 [groups, D, GROUP]
  *   weights, dx                                    f32 [TILE, CHUNK]   of the keys looked at
  *   met                                            f32 [TILE, MET]     logits of their distances,
  *                                                                      then gradients of those
  *   lse, delta                                     f32 [TILE]
+ *   turned                                         f32 [MET, GROUP]    weights for addValues
  */
 @unmanaged
 export class WindowBackTile {
@@ -34,6 +37,10 @@ export class WindowBackTile {
   dOut: usize;
   dContent: usize;
   dPosition: usize;
+  turnedContent: usize;
+  turnedPosition: usize;
+  turnedDOut: usize;
+  turned: usize;
   weights: usize;
   dx: usize;
   met: usize;
@@ -45,7 +52,7 @@ export class WindowBackTile {
 
 /** Bytes of a tile and all that belongs to it. */
 export function windowBackTileBytes(job: WindowJob): u32 {
-  return 192 + ((WINDOW_TILE * (5 * job.dim + 2 * CHUNK + MET + 2)) << 2);
+  return 192 + ((WINDOW_TILE * (8 * job.dim + 2 * CHUNK + MET + 2) + GROUP * MET) << 2);
 }
 
 /** Lays a tile out in a work area. */
@@ -61,11 +68,15 @@ export function layWindowTile(job: WindowJob, work: usize): WindowBackTile {
   tile.dOut = tile.position + rows;
   tile.dContent = tile.dOut + rows;
   tile.dPosition = tile.dContent + rows;
-  tile.weights = tile.dPosition + rows;
+  tile.turnedContent = tile.dPosition + rows;
+  tile.turnedPosition = tile.turnedContent + rows;
+  tile.turnedDOut = tile.turnedPosition + rows;
+  tile.weights = tile.turnedDOut + rows;
   tile.dx = tile.weights + WINDOW_TILE * tile.weightsRow;
   tile.met = tile.dx + WINDOW_TILE * tile.weightsRow;
   tile.lse = tile.met + WINDOW_TILE * tile.metRow;
   tile.delta = tile.lse + (WINDOW_TILE << 2);
+  tile.turned = tile.delta + (WINDOW_TILE << 2);
   return tile;
 }
 
@@ -83,11 +94,10 @@ export function beginWindowTile(job: WindowJob, tile: WindowBackTile, t: u32): v
     store<f32>(tile.delta + (r << 2), rowDot(tile.dOut + at, out, dim));
     store<f32>(tile.lse + (r << 2), load<f32>(windowSum(job, tile.b, t + r, tile.h)));
   }
-  // What fills up the last group is zero.
-  const end = tile.count * tile.row, rest = end + (GROUP - 1 - (tile.count - 1) % GROUP) * tile.row;
-  clear(tile.content + end, tile.content + rest);
-  clear(tile.position + end, tile.position + rest);
-  clear(tile.dOut + end, tile.dOut + rest);
+  turnGroups(tile.content, tile.count, dim, tile.turnedContent);
+  turnGroups(tile.dOut, tile.count, dim, tile.turnedDOut);
+  if (job.reach) turnGroups(tile.position, tile.count, dim, tile.turnedPosition);
+  const end = tile.count * tile.row;
   clear(tile.dContent, tile.dContent + end);
   clear(tile.dPosition, tile.dPosition + end);
 }

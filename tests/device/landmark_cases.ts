@@ -34,10 +34,10 @@ function make(name: string, given: Given): LandmarkCase {
   return { ...DEFAULTS, T: given.S, plan, ...given, name: title };
 }
 
-const LENGTHS = [1, 2, 5, 6, 7, 8, 9, 47, 48, 49, 63, 64, 65, 129];
-const BLOCKS = [2, 3, 7, 8, 9, 16, 47, 48, 49, 63, 64, 65, 100, 300];
-const QUERIES = [1, 2, 5, 6, 7, 8, 9, 47, 48, 49, 63, 64, 65, 99];
-const WIDTHS = [1, 2, 5, 8, 24, 40, 64, 128, 130];
+const LENGTHS = [1, 2, 5, 6, 7, 8, 9, 10, 11, 14, 49, 50, 51, 63, 64, 65, 101, 129];
+const BLOCKS = [2, 3, 7, 8, 9, 16, 49, 50, 51, 63, 64, 65, 100, 200, 300];
+const QUERIES = [1, 2, 5, 6, 7, 8, 9, 10, 11, 12, 13, 49, 50, 51, 63, 64, 65, 99];
+const WIDTHS = [1, 2, 4, 5, 8, 24, 40, 64, 128, 130];
 const HEADS = [[1, 1], [2, 2], [3, 3], [4, 1], [6, 2], [8, 4]] as const;
 
 /** Every case. */
@@ -55,6 +55,10 @@ export const LANDMARK_CASES: readonly LandmarkCase[] = [
   make("blocks by row", { B: 2, S: 40, plan: byRow(regular(40, 8), regular(40, 11)) }),
   make("documents", { S: 90, plan: withDocuments(90, [20, 1, 35, 34]) }),
   make("documents of one key", { S: 12, plan: withDocuments(12, [1, 1, 1, 1, 8]) }),
+  make("a gap between the blocks that neighbours see", {
+    S: 30,
+    plan: { ...landmarksAt(30, [3, 7, 13, 20]), document: documentsOf([12, 18]) },
+  }),
   make("documents, last queries", { S: 90, T: 30, plan: withDocuments(90, [50, 20, 20]) }),
   make("padding", {
     B: 4,
