@@ -2,7 +2,8 @@ import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { open } from "../../mod.ts";
 import { goldenFiles, type Outcome } from "../golden/golden.ts";
 import { chromiumPath, openPage } from "./browser/chromium.ts";
-import type { PageReport, Question } from "./browser/golden_page.ts";
+import type { PageReport } from "./browser/golden_page.ts";
+import { answersTo, type Question } from "./browser/question.ts";
 
 const GOLDEN = new URL("../golden", import.meta.url).pathname;
 /** Of the other mechanisms a case each: SwiftShader compiles the kernels of one for ten seconds. */
@@ -111,18 +112,9 @@ function servePage(script: Uint8Array<ArrayBuffer>) {
 }
 
 /** What the CPU answers. */
-async function expectedAnswers({ text, asked }: Question): Promise<string[]> {
+async function expectedAnswers(): Promise<string[]> {
   using cairn = await open(MODEL, { device: "cpu", threads: 1 });
-  using session = cairn.session();
-  await session.read(text);
-  const answers: string[] = [];
-  for (const { prompt, options } of asked) {
-    using fork = await session.fork();
-    let answer = "";
-    for await (const piece of fork.generate(prompt, options)) answer += piece.text;
-    answers.push(answer);
-  }
-  return answers;
+  return await answersTo(cairn, QUESTION);
 }
 
 Deno.test({
@@ -139,7 +131,7 @@ Deno.test({
       deepEqual(results.filter(({ withinBounds }) => !withinBounds), [], name);
       ok(results.length >= 4, name);
     }
-    deepEqual(answers, await expectedAnswers(QUESTION));
+    deepEqual(answers, await expectedAnswers());
     match(answers[0], /47295/);
   },
 });

@@ -8,8 +8,8 @@ import type { Device } from "../../../src/device/device.ts";
 import { openDevice } from "../../../src/device/open.ts";
 import { memoryFiles } from "../../../src/io/memory_files.ts";
 import { readSafetensors } from "../../../src/model/checkpoint/safetensors.ts";
-import type { GenerateOptions } from "../../../src/session/generation.ts";
 import { checkGolden, type Outcome } from "../../golden/golden.ts";
+import { answersTo, type Question } from "./question.ts";
 
 /** What the page posts, one after another. */
 export type PageReport =
@@ -17,12 +17,6 @@ export type PageReport =
   | { readonly kind: "case"; readonly name: string; readonly outcomes: readonly Outcome[] }
   | { readonly kind: "answer"; readonly answers: readonly string[] }
   | { readonly kind: "end"; readonly problem?: string };
-
-/** A text to read, and what to ask behind it. */
-export interface Question {
-  readonly text: string;
-  readonly asked: readonly { readonly prompt: string; readonly options: GenerateOptions }[];
-}
 
 async function post(report: PageReport): Promise<void> {
   await fetch("report", { method: "POST", body: JSON.stringify(report) });
@@ -50,17 +44,9 @@ async function answer(device: Device): Promise<void> {
   const files = Object.fromEntries(
     await Promise.all(names.map(async (name) => [name, await fetched(name)] as const)),
   );
-  const { text, asked } = await (await fetch("question")).json() as Question;
+  const question: Question = await (await fetch("question")).json();
   using cairn = await open("model", { device, files: memoryFiles(files) });
-  using session = cairn.session();
-  await session.read(text);
-  const answers: string[] = [];
-  for (const { prompt, options } of asked) {
-    using fork = await session.fork();
-    let answer = "";
-    for await (const piece of fork.generate(prompt, options)) answer += piece.text;
-    answers.push(answer);
-  }
+  const answers = await answersTo(cairn, question);
   await post({ kind: "answer", answers });
 }
 
