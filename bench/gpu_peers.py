@@ -1,13 +1,13 @@
 """PyTorch beside bench/gpu.ts, on the same GPU: products, attention, Infini-attention, training.
 
 usage: python3 gpu_peers.py [--authors CLONE] [--infini CLONE]
-                            [--parts matmul,attention,infini,training] [--repeats 9]
-                            [--device cuda] [--small]
+                            [--parts matmul,attention,infini,training] [--only TEXT]
+                            [--repeats 9] [--device cuda] [--small]
 
 The authors' CLONE is a checkout of their repository (github epfml/landmark-attention); its Triton
 kernel is timed on the same tensors as PyTorch's own, ordinary attention. Infini's CLONE is one of
 github lucidrains/infini-transformer-pytorch; the packages einops and rotary_embedding_torch that it
-needs may be folders in it.
+needs may be folders in it. `--only` takes the rows of training whose name holds the text.
 
 Prints one JSON object a line: GPU time by events, medians. Operations are counted as bench/gpu.ts
 counts them: 4·D forward and 10·D backward for each head and pair of a query and a key that is not
@@ -318,6 +318,8 @@ def training(args, clock):
         for how in ("eager", "compiled") if hasattr(torch, "compile") else ("eager",):
             for precision in ("f32", "tf32", "f16"):
                 row = f"{name} {batch}×{length}, {how}, {precision}"
+                if args.only not in row:
+                    continue
                 attempt("training", row, lambda: train(args, clock, row, shape, batch, length))
 
 
@@ -330,7 +332,7 @@ def train(args, clock, name, shape, batch, length):
     step_of = torch.compile(model) if compiled else model
     fused = {"fused": True} if args.device == "cuda" else {}
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, betas=(0.9, 0.95), **fused)
-    scaler = torch.cuda.amp.GradScaler(enabled=precision == "f16" and args.device == "cuda")
+    scaler = torch.amp.GradScaler(args.device, enabled=precision == "f16" and args.device == "cuda")
     ids = torch.randint(0, 256, (batch, length + 1), device=args.device)
     kind = torch.float16 if args.device == "cuda" else torch.bfloat16
 
@@ -356,6 +358,7 @@ def main():
     parser.add_argument("--authors")
     parser.add_argument("--infini")
     parser.add_argument("--parts", default=",".join(PARTS))
+    parser.add_argument("--only", default="")
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--small", action="store_true")
