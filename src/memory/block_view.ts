@@ -23,6 +23,8 @@ export interface BlockView extends Disposable {
   readonly version: number;
   /** i32 [n], the slots by time, for scoring; on the device since it was first asked for. */
   order(): Tensor;
+  /** The blocks' numbers in the text, by time: as they are now, whatever changes later. */
+  numbers(): Int32Array;
   /** Adds blocks, all or none. @throws {MemoryFullError} */
   append(blocks: SealedBlocks): Promise<void>;
   /** Puts the other view's blocks from place `first` on in the place of as many from `at` on. */
@@ -33,6 +35,8 @@ export interface BlockView extends Disposable {
 /** A view of a list of the store's blocks; the list goes with it. */
 export function blockView(store: BlockStore, list: BlockList = store.table.list()): BlockView {
   const order = deviceList(store.device);
+  // Each token that tells what it read asks for them, and they change but once a section.
+  let numbers = { version: -1, all: new Int32Array() };
   let version = 0;
   let open = true;
   const view: StoreView = {
@@ -50,6 +54,14 @@ export function blockView(store: BlockStore, list: BlockList = store.table.list(
       return version;
     },
     order: () => order.read(list),
+    numbers() {
+      // In the midst of an append the version is the new one already.
+      if (numbers.version !== version || numbers.all.length !== list.length) {
+        const all = Int32Array.from(list.slots(), (slot) => store.table.number(slot));
+        numbers = { version, all };
+      }
+      return numbers.all;
+    },
     async append(blocks) {
       version++;
       const passed = await appendAll(store, list, blocks);

@@ -158,15 +158,15 @@ export function attend(
 
 /** What was read, by the blocks' numbers in the text. */
 async function numbersOf(
-  { list, store: { table } }: BlockView,
+  view: BlockView,
   layer: number,
   read: readonly BlockChoices[],
 ): Promise<BlocksRead> {
   const { k, chosenHeads: heads } = read[0];
   const rows = read.reduce((sum, part) => sum + part.rows, 0);
   // Before waiting: what the places stand for may change.
-  const texts = Int32Array.from(list.slots(), (slot) => table.number(slot));
-  const last = Int32Array.from({ length: k }, (_, r) => list.length - k + r);
+  const texts = view.numbers();
+  const last = Int32Array.from({ length: k }, (_, r) => texts.length - k + r);
   const parts = await Promise.all(read.map(({ numbers }) => numbers()));
   const places = parts.flatMap((chosen) => [...chosen ?? last]);
   return { layer, rows, heads, k, numbers: Int32Array.from(places, (place) => texts[place]) };

@@ -47,6 +47,26 @@ testOnEach(
   },
 );
 
+testOnEach(
+  "what is told to be read is what can be gone back to, as blocks come and go",
+  async (device) => {
+    using small = await smallModel(device, SEED);
+    using reader = small.reader({ budget: { host: 10 * BLOCK }, choose: byToken });
+    const seen = new Set<number>();
+    for (const id of randomText(6, 60)) {
+      const there = await blocksOf(reader, small);
+      await reader.feed(Int32Array.of(id), { trace: true });
+      for (const { numbers } of reader.blocks) {
+        for (const number of numbers) {
+          ok(there.includes(number), `block ${number} is not among ${there}`);
+          seen.add(number);
+        }
+      }
+    }
+    ok(seen.size > 10, "those that came later are read too");
+  },
+);
+
 testOnEach("a budget of one block is enough to go on", async (device) => {
   using small = await smallModel(device, SEED);
   using reader = small.reader({ budget: { host: BLOCK }, choose: byToken });
