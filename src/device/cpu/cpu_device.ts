@@ -101,8 +101,8 @@ export function cpuDevice(
     get bytes() {
       return host.bytes;
     },
-    tensor(shape, { dtype, data } = {}) {
-      const tensor: Tensor = host.tensor(shape, dtype);
+    tensor(shape, { dtype, data, zero } = {}) {
+      const tensor: Tensor = host.tensor(shape, dtype, data === undefined && zero);
       if (data === undefined) return tensor;
       try {
         write(host, tensor, data);

@@ -23,8 +23,8 @@ export interface Host {
   i32(address: number, length: number): Int32Array;
   u16(address: number, length: number): Uint16Array;
   u8(address: number, length: number): Uint8Array;
-  /** A new tensor of zeros, freed when it is disposed (pools are made of these). */
-  tensor(shape: readonly number[], dtype?: DType): Tensor;
+  /** A new tensor, of zeros unless told else, freed when it is disposed (pools are made of these). */
+  tensor(shape: readonly number[], dtype?: DType, zero?: boolean): Tensor;
   /** Where a tensor lies. @throws {TypeError} If it is another device's, or freed. */
   address(tensor: Tensor): number;
   /**
@@ -43,7 +43,11 @@ export const EXP_WORK = 4;
 
 /** Runs a kernel that takes parts: on every thread, or on this one alone if there is little work. */
 export function launch(host: Host, work: number, kernel: string, ...args: number[]): void {
-  const parts = host.partsOf(work);
+  runParts(host, host.partsOf(work), kernel, ...args);
+}
+
+/** Runs a kernel in so many parts. */
+export function runParts(host: Host, parts: number, kernel: string, ...args: number[]): void {
   if (parts === 1) host.call(kernel, 0, 1, ...args);
   else host.run(parts, kernel, ...args);
 }

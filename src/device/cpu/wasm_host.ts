@@ -56,11 +56,11 @@ export async function createHost(
     i32: (address, length) => new Int32Array(memory.buffer, address, length),
     u16: (address, length) => new Uint16Array(memory.buffer, address, length),
     u8: (address, length) => new Uint8Array(memory.buffer, address, length),
-    tensor(shape, dtype = "f32") {
+    tensor(shape, dtype = "f32", zero = true) {
       for (const length of shape) checkInteger("tensor", "every axis", length, [0, 2 ** 32]);
       const bytes = sizeOf(shape) * SIZE_BYTES[dtype];
       const address = heap.alloc(bytes);
-      lookUp("fill").kernel(0, 1, address, bytes, 0);
+      if (zero) lookUp("fill").kernel(0, 1, address, bytes, 0);
       const storage = { owner: host, freed: false };
       return new CpuTensor(dtype, [...shape], storage, address, () => heap.free(address));
     },
