@@ -26,6 +26,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(5) var<storage, read> kept_levels: array<vec2f>;
 @group(0) @binding(7) var<storage, read_write> d_k: array<f32>;
 @group(0) @binding(8) var<storage, read_write> d_v: array<f32>;
 

@@ -54,7 +54,7 @@ fn has_value(b: u32, j: u32) -> bool {
 
 /// The number of the block that ends with key j; params.N if there is none.
 fn gated_slot(b: u32, j: u32) -> u32 {
-  return min(j / M, params.N);
+  return select(params.N, min(j / M, params.N), j % M == M - 1);
 }
 
 /// `row` is where the query's levels begin.

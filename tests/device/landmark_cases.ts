@@ -35,7 +35,7 @@ function make(name: string, given: Given): LandmarkCase {
 }
 
 const LENGTHS = [1, 2, 5, 6, 7, 8, 9, 10, 11, 14, 49, 50, 51, 63, 64, 65, 101, 129];
-const BLOCKS = [2, 3, 7, 8, 9, 16, 49, 50, 51, 63, 64, 65, 100, 200, 300];
+const BLOCKS = [2, 3, 7, 8, 9, 16, 49, 50, 51, 63, 64, 65, 96, 100, 128, 192, 200, 256, 300];
 const QUERIES = [1, 2, 5, 6, 7, 8, 9, 10, 11, 12, 13, 49, 50, 51, 63, 64, 65, 99];
 const WIDTHS = [1, 2, 4, 5, 8, 24, 40, 64, 128, 130];
 const HEADS = [[1, 1], [2, 2], [3, 3], [4, 1], [6, 2], [8, 4]] as const;
@@ -67,6 +67,7 @@ export const LANDMARK_CASES: readonly LandmarkCase[] = [
   }),
   make("sharp", { S: 130, D: 64, sharpness: 8, plan: regular(130, 64) }),
   make("much work", { B: 2, S: 260, H: 4, G: 2, D: 64, plan: regular(260, 64) }),
+  ...longBlocks(),
   make("a scale", { S: 40, scale: 0.9 }),
   make("foreign blocks", {
     B: 3,
@@ -97,6 +98,42 @@ export const LANDMARK_CASES: readonly LandmarkCase[] = [
   }),
   ...Array.from({ length: 40 }, (_, seed) => anything(seed)),
 ];
+
+/** Blocks longer than a tile of 64 keys that end with one, and are walked through tile by tile. */
+function longBlocks(): LandmarkCase[] {
+  const among = { H: 4, G: 2, plan: regular(460, 128) };
+  return [
+    make("long blocks, many queries", { ...among, B: 2, S: 460, T: 333 }),
+    make("long blocks, last queries", { ...among, S: 460, T: 70 }),
+    make("long blocks, wide", { S: 330, T: 140, D: 128, plan: regular(330, 128) }),
+    make("long blocks, of any width", { S: 330, T: 140, D: 69, plan: regular(330, 128) }),
+    make("long blocks, sharp", { S: 270, T: 130, D: 32, sharpness: 8, plan: regular(270, 128) }),
+    make("long blocks and a short one", { S: 520, plan: landmarksAt(520, [63, 319, 383, 511]) }),
+    make("long blocks in documents", {
+      S: 520,
+      T: 480,
+      plan: {
+        ...landmarksAt(520, [127, 255, 383, 447]),
+        document: documentsOf([140, 190, 190]),
+      },
+    }),
+    make("long blocks with padding", {
+      B: 4,
+      S: 330,
+      plan: {
+        ...regular(330, 128),
+        present: absent(330, [[0, 70], [100, 180], [127, 128], [30, 50]]),
+      },
+    }),
+    make("long blocks by row", { B: 2, S: 330, plan: byRow(regular(330, 128), regular(330, 192)) }),
+    make("long blocks and foreign ones", {
+      S: 330,
+      T: 200,
+      plan: regular(330, 128),
+      foreign: { N: 3, lists: [[2, -1, 0]], weight: 3 },
+    }),
+  ];
+}
 
 function byRow(...plans: readonly BlockPlan[]): BlockPlan {
   return { isLandmark: Uint8Array.from(plans.flatMap(({ isLandmark }) => [...isLandmark])) };

@@ -11,6 +11,7 @@ import prepareSource from "../../../wgsl/landmark_attention_backward_prepare.wgs
 import queriesSource from "../../../wgsl/landmark_attention_backward_queries.wgsl" with {
   type: "text",
 };
+import carried from "../../../wgsl/landmark_gradient_carried.wgsl" with { type: "text" };
 import foreign from "../../../wgsl/landmark_gradient_foreign.wgsl" with { type: "text" };
 import kept from "../../../wgsl/landmark_gradient_kept.wgsl" with { type: "text" };
 import made from "../../../wgsl/landmark_gradient_made.wgsl" with { type: "text" };
@@ -19,7 +20,9 @@ import product from "../../../wgsl/landmark_gradient_product.wgsl" with { type: 
 import regular from "../../../wgsl/landmark_gradient_regular.wgsl" with { type: "text" };
 import rows from "../../../wgsl/landmark_gradient_rows.wgsl" with { type: "text" };
 import sights from "../../../wgsl/landmark_gradient_sights.wgsl" with { type: "text" };
+import summary from "../../../wgsl/landmark_gradient_summary.wgsl" with { type: "text" };
 import weights from "../../../wgsl/landmark_gradient_weights.wgsl" with { type: "text" };
+import whole from "../../../wgsl/landmark_gradient_whole.wgsl" with { type: "text" };
 import wide from "../../../wgsl/landmark_gradient_wide.wgsl" with { type: "text" };
 import type { Tensor } from "../device.ts";
 import type { GpuBlocks } from "./blocks.ts";
@@ -84,11 +87,14 @@ const variants = new Map<string, Kernel>();
 
 type Name = "blocks" | "keys" | "queries";
 
-/** How a kernel reads, what keys are to it, and where it has levels from. */
+/** Where the kernel that walks over keys has levels from: it makes them, or another one left them. */
+const LEVELS = { kept: kept + whole, made: summary + made + whole, carried: summary + carried };
+
+/** How a kernel reads, what keys are to it, and where it has levels from if it may choose. */
 interface Variant {
   readonly load: "wide" | "narrow";
   readonly keys: "sights" | "regular" | "foreign";
-  readonly levels: "kept" | "made" | "written";
+  readonly levels: keyof typeof LEVELS | undefined;
 }
 
 /** An entry point with the parts it is made of. */
@@ -99,7 +105,7 @@ function variant(name: Name, { load, keys, levels }: Variant): Kernel {
     source: [
       { wide, narrow }[load],
       { sights: sights + weights, regular: regular + weights, foreign }[keys],
-      { kept, made, written: "" }[levels],
+      levels ? LEVELS[levels] : "",
       rows,
       product,
       { blocks: blocksSource, keys: keysSource, queries: queriesSource }[name],
@@ -115,6 +121,8 @@ interface Layout {
   readonly blocks: number;
   /** M, if blocks with a landmark each lie in an aligned stretch of M keys and end it; or 0. */
   readonly stretch: number;
+  /** "made" where a tile of keys holds whole blocks, "carried" where each ends with a tile. */
+  readonly levels: keyof typeof LEVELS;
 }
 
 const layouts = new WeakMap<GpuBlocks, Layout>();
@@ -125,27 +133,36 @@ function layoutOf(plan: GpuBlocks): Layout {
   return layout;
 }
 
-/** Levels come with a tile of keys where it holds whole blocks. */
+/** Stretches that a tile holds whole. */
 const STRETCHES = [64, 32, 16, 8, 4];
 
 function ofRegular({ keys, regular }: GpuBlocks): Layout {
   const stretch = STRETCHES.includes(regular) ? regular : 0;
-  return { blocks: Math.ceil(keys / regular), stretch };
+  const endsTiles = regular % TILE === 0 && regular < keys;
+  return { blocks: Math.ceil(keys / regular), stretch, levels: levelsOf(stretch, endsTiles) };
 }
 
 function ofAny(plan: GpuBlocks): Layout {
   const data = plan.data();
   let blocks = 1;
   let fitting = STRETCHES;
+  let endsTiles = true;
   for (let at = 0; at < data.length; at += 4) {
     const key = at / 4 % plan.keys;
     const end = data[at + 3];
     blocks = Math.max(blocks, data[at] + 1);
     if (end < 0) continue;
+    endsTiles &&= end % TILE === TILE - 1;
     const fits = (M: number) => end % M === M - 1 && key >= end - end % M;
     if (!fitting.every(fits)) fitting = fitting.filter(fits);
   }
-  return { blocks, stretch: fitting[0] ?? 0 };
+  const stretch = fitting[0] ?? 0;
+  return { blocks, stretch, levels: levelsOf(stretch, endsTiles) };
+}
+
+function levelsOf(stretch: number, endsTiles: boolean): Layout["levels"] {
+  if (stretch > 0) return "made";
+  return endsTiles ? "carried" : "kept";
 }
 
 /**
@@ -180,7 +197,7 @@ export function backSlice(
 ): void {
   const { shape: { T, S, H, G, D }, plan, q, out, top, dOut, dQ } = job;
   const { row, rows, first, count } = slice;
-  const { blocks: N, stretch } = layoutOf(plan);
+  const { blocks: N, stretch, levels: ofOwn } = layoutOf(plan);
   const rowKeys = plan.distinct === 1 ? 0 : S;
   using levels = host.tensor([rows, H, N + 1, count, 2], { zero: false });
   host.run(prepare, {
@@ -194,7 +211,7 @@ export function backSlice(
   const heads = { blocks: H, keys: G * parts, queries: H * Math.ceil(parts / 2) };
   const bias = float(listed?.bias ?? 0);
   const ofPlan = plan.regular > 0 ? "regular" : "sights";
-  const launch = (name: Name, { k, v, dK, dV }: Keys, levelsFrom: Variant["levels"]): void => {
+  const launch = (name: Name, { k, v, dK, dV }: Keys, levelsFrom?: Variant["levels"]): void => {
     const isOwn = listed?.k !== k;
     const seen = isOwn ? plan.sights : listed.index;
     const inputs = [q, k, v, dOut];
@@ -224,12 +241,12 @@ export function backSlice(
     });
   };
   const hasEarlier = plan.regular === 0 || plan.regular < S;
-  if (stretch === 0 && hasEarlier) launch("blocks", own, "written");
-  launch("queries", own, stretch > 0 ? "made" : "kept");
-  launch("keys", own, "kept");
+  if (ofOwn === "kept" && hasEarlier) launch("blocks", own);
+  launch("queries", own, ofOwn);
+  launch("keys", own);
   if (!listed) return;
   launch("queries", listed, "kept");
-  launch("keys", listed, "kept");
+  launch("keys", listed);
 }
 
 /** Adds the gradients of lists to the pool's. */
