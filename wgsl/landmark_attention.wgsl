@@ -4,8 +4,8 @@
 // 64 at a time, online as flash attention (Dao et al., arXiv 2205.14135): scores, weights, and the
 // sum of weighted values, which all threads share in tiles of eight rows a thread. An earlier block
 // is a softmax by itself, whose weights are scaled so that they sum to its landmark's. Where a block
-// is longer than a tile, that softmax is online as well, and its sum takes the accumulators: what
-// was summed before it waits in `out`. Exponents are of 2.
+// is longer than a tile, that softmax is online as well, and takes the top group's place until its
+// last tile joins it: what was summed before it waits in `out`. Exponents are of 2.
 // Spec: src/device/reference/grouped_softmax.ts.
 //
 // Constants: LANES threads share a row, each has GROUPS fours of keys and COLUMNS fours of columns;
@@ -75,7 +75,8 @@ fn landmark_attention(
   let at = Place(id / LANES, lane, lane / 8, lane % 8);
 
   var sums: Tile;
-  var state = State(rows(LOWEST), rows(0.0), rows(LOWEST), rows(0.0));
+  var state = State(rows(LOWEST), rows(0.0)); // of the top group, or of an earlier block's part
+  var top_group = state; // meanwhile
   var waiting = false; // whether `out` has sums of earlier blocks
   let steps = tile + 1 + (params.foreign + SIDE - 1) / SIDE;
   for (var step = 0u; step < steps; step++) {
@@ -89,15 +90,21 @@ fn landmark_attention(
     let gates = gates_of(scores, marked);
     scores = without_landmark(scores, marked);
     var weighed: Weighed;
-    if (BLOCK_LANES == LANES && own) {
-      weighed = weigh_own(scores, state, at);
-    } else if (LONG == 1) {
-      weighed = weigh_part(scores, state, at);
+    if (LONG == 1 || (BLOCK_LANES == LANES && own)) {
+      weighed = weigh_alike(scores, state, at);
     } else {
       weighed = weigh_blocks(scores, gates, marked, state, seen, at);
     }
     state = weighed.state;
     sums = scaled(sums, weighed.scale);
+    let joins = LONG == 1 && !own && seen.slots.start + SIDE >= params.M;
+    if (joins) {
+      let joined = join_block(state, top_group, gates, at);
+      state = joined.top;
+      weighed.weights = scaled(weighed.weights, joined.inner);
+      sums = scaled(sums, joined.inner);
+      if (waiting) { sums = with_out(sums, joined.scale, work, at); }
+    }
 
     workgroupBarrier();
     share_weights(weighed.weights, at);
@@ -112,16 +119,12 @@ fn landmark_attention(
       }
     }
 
-    if (LONG == 1 && !own && seen.slots.start + SIDE >= params.M) {
-      let joined = join_block(state, gates, at);
-      state = joined.state;
-      sums = scaled(sums, joined.inner);
-      if (waiting) { sums = with_out(sums, joined.scale, work, at); }
-      waiting = slots_of(step + 1).block != work.queries.block;
-      if (waiting) {
-        write_out(sums, work, at);
-        sums = Tile();
-      }
+    if (joins && slots_of(step + 1).block != work.queries.block) {
+      write_out(sums, work, at);
+      waiting = true;
+      sums = Tile();
+      top_group = state;
+      state = State(rows(LOWEST), rows(0.0));
     }
   }
 

@@ -3,12 +3,10 @@
 
 const BLOCK_LANES = BLOCK_SLOTS / KEYS; // threads of a row that share a block
 
-/** Softmaxes under way: the largest exponent so far, and this thread's part of the sum. */
+/** A softmax under way: the largest exponent so far, and this thread's part of the sum. */
 struct State {
-  most: Rows, // of the top group
+  most: Rows,
   sum: Rows,
-  inner_most: Rows, // of a block that is longer than a tile
-  inner_sum: Rows,
 }
 
 /** The weights of a tile, and what sums of earlier ones are scaled by. */
@@ -18,11 +16,12 @@ struct Weighed {
   state: State,
 }
 
-/** What a long block's sums are scaled by at its end, and what those of earlier blocks are. */
+/** What a long block's sums are scaled by at its end, what those of earlier blocks are, and the top
+ * group with it. */
 struct Joined {
   inner: Rows,
   scale: Rows,
-  state: State,
+  top: State,
 }
 
 /** The largest numbers among threads that share rows. */
@@ -120,15 +119,13 @@ fn without_columns(m: mat4x4f, mark: vec4f) -> mat4x4f {
   );
 }
 
-/** Keys in the top group, all of them. */
-fn weigh_own(scores: Tile, state: State, at: Place) -> Weighed {
+/** Keys of one group, all of them: the top group, or an earlier block whose gate is yet to come. */
+fn weigh_alike(scores: Tile, state: State, at: Place) -> Weighed {
   let most = larger(state.most, most_of_all(most_by_row(scores), at));
   let scale = power(state.most, most);
   let weights = powers(scores, most);
-  var now = state;
-  now.most = most;
-  now.sum = added(times(state.sum, scale), sum_by_row(weights));
-  return Weighed(weights, scale, now);
+  let sum = added(times(state.sum, scale), sum_by_row(weights));
+  return Weighed(weights, scale, State(most, sum));
 }
 
 /** Whole blocks: earlier ones, and where the tile is that of the queries, their own. */
@@ -151,32 +148,18 @@ fn weigh_blocks(
   let inner_sum = sum_of_block(sum, BLOCK_LANES, at);
   let factor = chosen(rows(1.0), divided(gate, inner_sum), earlier);
   let own_gate = chosen(rows(0.0), gate, marked);
-  var now = state;
-  now.most = most;
-  now.sum = added(times(state.sum, scale), chosen(sum, own_gate, earlier));
+  let now = State(most, added(times(state.sum, scale), chosen(sum, own_gate, earlier)));
   return Weighed(scaled(weights, factor), scale, now);
 }
 
-/** A part of an earlier block, whose gate is yet to come. */
-fn weigh_part(scores: Tile, state: State, at: Place) -> Weighed {
-  let most = larger(state.inner_most, most_of_all(most_by_row(scores), at));
-  let scale = power(state.inner_most, most);
-  let weights = powers(scores, most);
-  var now = state;
-  now.inner_most = most;
-  now.inner_sum = added(times(state.inner_sum, scale), sum_by_row(weights));
-  return Weighed(weights, scale, now);
-}
-
 /** The end of an earlier block that is longer than a tile: it joins the top group. */
-fn join_block(state: State, gates: Rows, at: Place) -> Joined {
-  let inner_sum = sum_of_block(state.inner_sum, LANES, at);
+fn join_block(block: State, top: State, gates: Rows, at: Place) -> Joined {
+  let inner_sum = sum_of_block(block.sum, LANES, at);
   let gate = most_of_all(gates, at);
-  let most = larger(state.most, gate);
-  let scale = power(state.most, most);
+  let most = larger(top.most, gate);
+  let scale = power(top.most, most);
   let weight = power(gate, most);
   let part = chosen(rows(0.0), weight, at.lane == 0);
-  let sum = added(times(state.sum, scale), part);
-  let now = State(most, sum, rows(LOWEST), rows(0.0));
-  return Joined(divided(weight, inner_sum), scale, now);
+  let sum = added(times(top.sum, scale), part);
+  return Joined(divided(weight, inner_sum), scale, State(most, sum));
 }
