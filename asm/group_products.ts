@@ -57,8 +57,8 @@ export function addGroup(count: u32, turned: usize, values: usize, dim: u32, out
   }
 }
 
-/** out [count, D] += weights [rows, count], turned, · values [rows, D]; rows > 0. */
-export function addTurned(
+/** out [count, D] (+)= weights [rows, count], turned, · values [rows, D]; rows > 0. */
+export function timesTurned(
   count: u32,
   rows: u32,
   weights: usize,
@@ -66,6 +66,7 @@ export function addTurned(
   values: usize,
   dim: u32,
   out: usize,
+  accumulate: bool,
 ): void {
   const row = dim << 2;
   for (let d: u32 = 0; d < dim; d += 8, values += 32, out += 32) {
@@ -73,9 +74,9 @@ export function addTurned(
     let w = weights, o = out;
     for (let left = count; left > 0; left -= min(left, GROUP), w += GROUP << 2, o += GROUP * row) {
       if (left > 3) {
-        packedTile(min(left, GROUP), columns, rows, w, weightsRow, values, row, o, row, true);
+        packedTile(min(left, GROUP), columns, rows, w, weightsRow, values, row, o, row, accumulate);
       } else {
-        tile(left, columns, rows, w, 4, weightsRow, values, row, o, row, true);
+        tile(left, columns, rows, w, 4, weightsRow, values, row, o, row, accumulate);
       }
     }
   }

@@ -9,12 +9,9 @@ export * from "./fill";
 export * from "./gather";
 export * from "./heap";
 export { infiniAttentionRead, infiniAttentionWrite } from "./infini_attention";
-export {
-  infiniBackMemories,
-  infiniBackNormalizers,
-  infiniBackRest,
-  infiniBackRows,
-} from "./infini_attention_backward";
+export { infiniBackRows } from "./infini_attention_backward";
+export { infiniBackMemories } from "./infini_back_memories";
+export { infiniBackNormalizers, infiniBackRest } from "./infini_back_normalizers";
 export { infiniWrite } from "./infini_write";
 export { infiniRoom } from "./infini_work";
 export { landmarkAttention } from "./landmark_attention";

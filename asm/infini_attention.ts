@@ -13,7 +13,6 @@
 // himself. Then all tokens read, in whatever order.
 
 import {
-  addRows,
   divisors,
   features,
   loadNormalizer,
@@ -21,6 +20,7 @@ import {
   storeNormalizer,
 } from "./infini_features";
 import {
+  blockColumns,
   Chunk,
   eights,
   fromInitial,
@@ -34,17 +34,8 @@ import {
   segmentAt,
   TOKENS,
 } from "./infini_job";
-import {
-  addBindings,
-  layWalk,
-  layWork,
-  packMemory,
-  packTokens,
-  scalePanels,
-  timesMemory,
-  timesMemoryToPanels,
-  Work,
-} from "./infini_work";
+import { addScaledRows, bringRows, copyRows, sumRows } from "./infini_rows";
+import { addBindings, layWalk, layWork, timesMemory, Work } from "./infini_work";
 import { expOf } from "./math";
 import { addScaled } from "./row_gradients";
 import { clear } from "./row_softmax";
@@ -80,14 +71,14 @@ function writeSegment(
   clear(work.zSum, work.zSum + work.row);
   // Elsewhere it is as the segment before left it.
   if (s == 0 || fromInitial(segment)) loadNormalizer(front, dim, work.z);
-  if (job.delta && segment.first < segment.end) packMemory(front, dim, first, count, work.front);
   for (let t = segment.first; t < segment.end; t += TOKENS) {
     const tokens = min(TOKENS, segment.end - t), step = (job.kvHeads * dim) << 2;
     features(keyRow(job, job.k, b, t, g), step, tokens, dim, work.phi, work.row);
-    packTokens(keyRow(job, job.v, b, t, g), step, tokens, dim, first, count, work.x);
-    if (job.delta) subtractRetrieved(job, work, tokens, count);
+    const v = keyRow(job, job.v, b, t, g) + (first << 5);
+    copyRows(v, step, tokens, blockColumns(dim, first, count), work.x, count << 5);
+    if (job.delta) subtractRetrieved(job, work, tokens, front + (first << 5), count);
     addBindings(work, tokens, dim, work.x, count);
-    if (counts) addRows(work.phi, work.row, tokens, dim, work.zSum);
+    if (counts) sumRows(work.phi, work.row, tokens, dim, work.zSum);
   }
   addScaled(work.zSum, dim, 1, work.z);
   const behind = memoryAt(job, job.memories, b, s, g);
@@ -95,12 +86,18 @@ function writeSegment(
   if (first == 0) storeNormalizer(job.alone ? work.zSum : work.z, dim, behind);
 }
 
-/** Panels x −= what the memory has for these keys already. */
-function subtractRetrieved(job: InfiniJob, work: Work, tokens: u32, count: u32): void {
+/** x, of a block's columns, −= what the memory has for these keys already. */
+function subtractRetrieved(
+  job: InfiniJob,
+  work: Work,
+  tokens: u32,
+  front: usize,
+  count: u32,
+): void {
   divisors(work.phi, work.row, tokens, work.z, job.dim, job.epsilon, work.divisors);
   overDivisors(work.divisors, tokens, -1, work.factors);
-  timesMemoryToPanels(work, work.phi, tokens, job.dim, work.front, count, work.y);
-  scalePanels(work.y, work.factors, tokens, count, work.x, true);
+  timesMemory(work, work.phi, tokens, job.dim, front, count, work.y);
+  addScaledRows(work.y, count << 5, work.factors, tokens, count << 3, work.x);
 }
 
 /** behind = front (or nothing) + sums, in the columns of `count` panels. */
@@ -112,7 +109,7 @@ export function storeMemory(
   count: u32,
   behind: usize,
 ): void {
-  const row = (dim + 1) << 2, columns = min(count << 3, dim - (first << 3));
+  const row = (dim + 1) << 2, columns = blockColumns(dim, first, count);
   for (let i: u32 = 0, at: usize = first << 5; i < dim; i++, at += row) {
     let sums = work.sums + i * (count << 5), from = front + at, to = behind + at;
     for (let left = <i32> columns; left > 0; left -= 4, sums += 16, from += 16, to += 16) {
@@ -128,19 +125,21 @@ export function infiniAttentionRead(part: u32, parts: u32, job: InfiniJob): void
   const work = layWalk(job, part, parts), chunk = work.chunk;
   while (nextChunk(job, chunk)) {
     if (reads(segmentAt(job, chunk.b, chunk.s))) readChunk(job, work, chunk);
-    else copyChunk(job, chunk);
+    else copyChunk(job, work, chunk);
   }
 }
 
 /** Query heads of the chunk's memory: out = σ·φM/c + (1 − σ)·local. */
 function readChunk(job: InfiniJob, work: Work, chunk: Chunk): void {
   const dim = job.dim, ratio = job.heads / job.kvHeads, step = (job.heads * dim) << 2;
-  takeFront(job, work, chunk);
+  const front = frontOf(job, chunk.b, chunk.s, chunk.g);
+  loadNormalizer(front, dim, work.z);
   for (let h = chunk.g * ratio; h < (chunk.g + 1) * ratio; h++) {
     const share = gateOf(job, h);
     const at = queryRow(job, 0, chunk.b, chunk.t, h);
-    retrieve(job, work, job.q + at, step, chunk.count);
+    retrieve(job, work, job.q + at, step, chunk.count, front);
     overDivisors(work.divisors, chunk.count, share, work.factors);
+    bringRows(job.local + at, step, chunk.count, dim, work.turned);
     let local = job.local + at, out = job.out + at;
     for (let t: u32 = 0; t < chunk.count; t++, local += step, out += step) {
       mixRow(work.x + t * work.row, load<f32>(work.factors + (t << 2)), local, 1 - share, dim, out);
@@ -148,21 +147,19 @@ function readChunk(job: InfiniJob, work: Work, chunk: Chunk): void {
   }
 }
 
-/** Packs the memory that the chunk reads, if it is another one than before. */
-function takeFront(job: InfiniJob, work: Work, chunk: Chunk): void {
-  const memory = 1 + (chunk.b * job.kvHeads + chunk.g) * job.segmentCount + chunk.s;
-  if (work.packed == memory) return;
-  work.packed = memory;
-  const front = frontOf(job, chunk.b, chunk.s, chunk.g);
-  packMemory(front, job.dim, 0, eights(job.dim) >> 3, work.front);
-  loadNormalizer(front, job.dim, work.z);
-}
-
-/** Features of rows, their divisors, and x [count, D] = φ·M. */
-export function retrieve(job: InfiniJob, work: Work, rows: usize, step: u32, count: u32): void {
-  features(rows, step, count, job.dim, work.phi, work.row);
-  divisors(work.phi, work.row, count, work.z, job.dim, job.epsilon, work.divisors);
-  timesMemory(work, work.phi, count, job.dim, work.front, work.x, false);
+/** Features of rows, their divisors by z, and x [count, D] = φ·M. */
+export function retrieve(
+  job: InfiniJob,
+  work: Work,
+  rows: usize,
+  step: u32,
+  count: u32,
+  front: usize,
+): void {
+  const dim = job.dim;
+  features(rows, step, count, dim, work.phi, work.row);
+  divisors(work.phi, work.row, count, work.z, dim, job.epsilon, work.divisors);
+  timesMemory(work, work.phi, count, dim, front, eights(dim) >> 3, work.x);
 }
 
 /** σ(gate) of a head. */
@@ -180,10 +177,11 @@ function mixRow(x: usize, factor: f32, local: usize, rest: f32, dim: u32, out: u
 }
 
 /** out = local, where there is nothing to read. */
-function copyChunk(job: InfiniJob, chunk: Chunk): void {
-  const bytes = (job.heads / job.kvHeads * job.dim) << 2, step = (job.heads * job.dim) << 2;
+function copyChunk(job: InfiniJob, work: Work, chunk: Chunk): void {
+  const columns = job.heads / job.kvHeads * job.dim, step = (job.heads * job.dim) << 2;
   let at = queryRow(job, 0, chunk.b, chunk.t, chunk.g * (job.heads / job.kvHeads));
+  bringRows(job.local + at, step, chunk.count, columns, work.turned);
   for (let t: u32 = 0; t < chunk.count; t++, at += step) {
-    memory.copy(job.out + at, job.local + at, bytes);
+    memory.copy(job.out + at, job.local + at, columns << 2);
   }
 }

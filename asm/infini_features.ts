@@ -2,10 +2,26 @@
 // of `dim` numbers each; a row of a work area has room for whole vectors, numbers behind the last
 // one may be written there, and mean nothing.
 
+import { bringRows } from "./infini_rows";
 import { rowDot } from "./row_gradients";
 import { madd, nmadd, storeFirst } from "./simd";
 
-/** out = φ(x); rows of x lie `xRow` bytes apart. Numbers behind a row of x are read. */
+/** The lowest exponent: e⁻⁸⁷ is a normal number. */
+const LOWEST = memory.data<f32>([-87]);
+const LOG2_E = memory.data<f32>([1.44269504]);
+const LN2 = memory.data<f32>([0.693147182]);
+/** 1.5 · 2²³: beside it there is no room for a fraction, and the lowest bits are the integer. */
+const ROUNDER = memory.data<f32>([12582912]);
+const ONE = memory.data<f32>([1]);
+/** p of eʳ = 1 + r + r² · p(r), from the highest power on: the largest error is 1.05e-7 of eʳ. */
+const P = memory.data<f32>([8.3125013e-3, 4.18903315e-2, 0.166671154, 0.499992303]);
+
+/**
+ * out = φ(x); rows of x lie `xRow` bytes apart. Numbers behind a row of x are read.
+ *
+ * φ(x) = max(x, 0) + eʸ, y = min(x, 0), to some 1e-7 of it: e⁰ is 1 to the bit. Constants are read
+ * from memory, and once: see math.ts.
+ */
 export function features(
   x: usize,
   xRow: u32,
@@ -14,31 +30,22 @@ export function features(
   out: usize,
   outRow: u32,
 ): void {
+  const lowest = v128.load32_splat(LOWEST), log2E = v128.load32_splat(LOG2_E);
+  const ln2 = v128.load32_splat(LN2), rounder = v128.load32_splat(ROUNDER);
+  const p0 = v128.load32_splat(P), p1 = v128.load32_splat(P, 4), p2 = v128.load32_splat(P, 8);
+  const p3 = v128.load32_splat(P, 12), one = v128.load32_splat(ONE), zero = f32x4.splat(0);
   const row = dim << 2;
+  bringRows(x, xRow, count, dim, out);
   for (; count > 0; count--, x += xRow, out += outRow) {
     for (let at: usize = 0; at < row; at += 16) {
-      v128.store(out + at, featuresOf(v128.load(x + at)));
+      const given = v128.load(x + at), y = f32x4.pmax(f32x4.pmin(given, zero), lowest);
+      // y = n · ln 2 + r, |r| ≤ ln 2 / 2
+      const shifted = madd(y, log2E, rounder), r = nmadd(f32x4.sub(shifted, rounder), ln2, y);
+      const p = madd(madd(madd(madd(madd(p0, r, p1), r, p2), r, p3), r, one), r, one);
+      const power = i32x4.add(p, i32x4.shl(shifted, 23));
+      v128.store(out + at, f32x4.add(f32x4.pmax(given, zero), power));
     }
   }
-}
-
-/** φ(x) in four lanes: x + 1 where x > 0, elsewhere eˣ, to some 1e-7 of it. */
-@inline
-function featuresOf(x: v128): v128 {
-  // x = n · ln 2 + r, |r| ≤ ln 2 / 2. Beside 1.5 · 2²³ there is no room for a fraction: n is in the
-  // lowest bits. Lanes with x > 0 may hold anything.
-  const magic = f32x4.splat(12582912), one = f32x4.splat(1);
-  const bounded = f32x4.pmax(x, f32x4.splat(-87));
-  const shifted = madd(bounded, f32x4.splat(1.44269504), magic);
-  const r = nmadd(f32x4.sub(shifted, magic), f32x4.splat(0.693147182), bounded);
-  // eʳ, by the polynomial with the smallest largest relative error, 1.05e-7, that begins 1 + r
-  let power = madd(f32x4.splat(8.3125013e-3), r, f32x4.splat(4.18903315e-2));
-  power = madd(power, r, f32x4.splat(0.166671154));
-  power = madd(power, r, f32x4.splat(0.499992303));
-  power = madd(power, r, one);
-  power = madd(power, r, one);
-  power = i32x4.add(power, i32x4.shl(shifted, 23));
-  return v128.bitselect(f32x4.add(x, one), power, f32x4.gt(x, f32x4.splat(0)));
 }
 
 /** z [dim], out of the last column of a memory. */
@@ -67,35 +74,6 @@ export function divisors(
 ): void {
   for (; count > 0; count--, phi += phiRow, out += 4) {
     store<f32>(out, max(rowDot(phi, z, dim), epsilon));
-  }
-}
-
-/** sum [dim] += each row, in order. */
-export function addRows(x: usize, xRow: u32, count: u32, dim: u32, sum: usize): void {
-  const row = dim << 2;
-  for (let at: usize = 0; at < row; at += 16) {
-    let total = v128.load(sum + at), from = x + at;
-    for (let i = count; i > 0; i--, from += xRow) total = f32x4.add(total, v128.load(from));
-    v128.store(sum + at, total);
-  }
-}
-
-/** sum [dim] += factors [count] · rows, in order. */
-export function addScaledRows(
-  x: usize,
-  xRow: u32,
-  factors: usize,
-  count: u32,
-  dim: u32,
-  sum: usize,
-): void {
-  const row = dim << 2;
-  for (let at: usize = 0; at < row; at += 16) {
-    let total = v128.load(sum + at), from = x + at, factor = factors;
-    for (let i = count; i > 0; i--, from += xRow, factor += 4) {
-      total = madd(v128.load32_splat(factor), v128.load(from), total);
-    }
-    v128.store(sum + at, total);
   }
 }
 

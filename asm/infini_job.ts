@@ -2,8 +2,11 @@
 // writes it down, and the walk over its tokens. Addresses in bytes, counts in elements, every field
 // four bytes. A memory is f32 [D, D + 1]: M, and z as its last column.
 
-/** Tokens taken at once: their features and what they store stay in the first cache. */
-export const TOKENS: u32 = 96;
+/**
+ * Tokens taken at once, a multiple of PACKED_ROWS: their features and what they store stay in the
+ * first cache.
+ */
+export const TOKENS: u32 = 95;
 
 @unmanaged
 export class InfiniJob {
@@ -85,6 +88,12 @@ export function reads(segment: Segment): bool {
 @inline
 export function eights(count: u32): u32 {
   return (count + 7) & ~7;
+}
+
+/** Columns of a block of `count` panels of a memory. */
+@inline
+export function blockColumns(dim: u32, first: u32, count: u32): u32 {
+  return min(count << 3, dim - (first << 3));
 }
 
 @inline

@@ -15,7 +15,7 @@
 
 import { BackTile, beginTile, deltaOf, layTile, sightOf, topOf } from "./back_tile";
 import { BLIND, blockAt, CHUNK, Chunk, chunkAt, countsOf, Sight } from "./block_plan";
-import { addTurned, addValues, scorePanels } from "./group_products";
+import { addValues, scorePanels, timesTurned } from "./group_products";
 import { eights, foreignCount, GROUP, Job, kvHeadOf, planRowOf, queryRow } from "./landmark_job";
 import { findPacked } from "./landmark_pack";
 import { findSums } from "./landmark_sums";
@@ -203,8 +203,8 @@ function addProducts(
   dValues: usize,
 ): void {
   const dim = job.dim, row = tile.weightsRow, from = begin * tile.row, at = begin * row;
-  addTurned(count, end - begin, tile.weights + at, row, tile.dOut + from, dim, dValues);
-  addTurned(count, end - begin, tile.dx + at, row, tile.q + from, dim, dKeys);
+  timesTurned(count, end - begin, tile.weights + at, row, tile.dOut + from, dim, dValues, true);
+  timesTurned(count, end - begin, tile.dx + at, row, tile.q + from, dim, dKeys, true);
   for (let r = begin; r < end; r += GROUP) {
     const dx = tile.dx + r * row;
     addValues(count, dx, row, tile.turned, keys, dim, tile.dQ + r * tile.row);
@@ -216,7 +216,7 @@ function backGates(job: Job, tile: BackTile): void {
   const first = firstBlock(job, tile), end = endBlock(job, tile);
   if (first >= end) return;
   const dGates = tile.dGates + (first << 2), from = first * tile.row;
-  addTurned(
+  timesTurned(
     end - first,
     tile.count,
     dGates,
@@ -224,6 +224,7 @@ function backGates(job: Job, tile: BackTile): void {
     tile.q,
     job.dim,
     tile.sums.landmarks + from,
+    true,
   );
   for (let r: u32 = 0; r < tile.count; r += GROUP) {
     addValues(

@@ -14,7 +14,7 @@
 // distance, the sum over all further keys.
 
 import { CHUNK } from "./block_plan";
-import { addTurned, addValues, scorePanels } from "./group_products";
+import { addValues, scorePanels, timesTurned } from "./group_products";
 import { eights, GROUP } from "./landmark_job";
 import { addScaled, topGradients } from "./row_gradients";
 import { clear } from "./row_softmax";
@@ -137,8 +137,8 @@ function addProducts(
   const dim = job.dim, row = tile.weightsRow, count = end - c, rows = last - begin;
   const weights = tile.weights + begin * row, dx = tile.dx + begin * row, at = begin * tile.row;
   const from = (c - firstKey(job)) * tile.row;
-  addTurned(count, rows, weights, row, tile.dOut + at, dim, tile.sums.values + from);
-  addTurned(count, rows, dx, row, tile.content + at, dim, tile.sums.keys + from);
+  timesTurned(count, rows, weights, row, tile.dOut + at, dim, tile.sums.values + from, true);
+  timesTurned(count, rows, dx, row, tile.content + at, dim, tile.sums.keys + from, true);
   for (let r = begin; r < last; r += GROUP) {
     const dContent = tile.dContent + r * tile.row, keys = tile.packed.keyRows + from;
     addValues(count, tile.dx + r * row, row, tile.turned, keys, dim, dContent);
@@ -228,5 +228,5 @@ function addDistances(
   const dx = tile.met + from * tile.metRow + ((e - met) << 2);
   const position = tile.position + from * tile.row, out = tile.sums.distances + e * tile.row;
   const width = min(GROUP, distanceRoom(job) - e);
-  addTurned(width, to - from, dx, tile.metRow, position, job.dim, out);
+  timesTurned(width, to - from, dx, tile.metRow, position, job.dim, out, true);
 }
