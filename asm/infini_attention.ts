@@ -39,7 +39,7 @@ import { addBindings, layWalk, layWork, timesMemory, Work } from "./infini_work"
 import { expOf } from "./math";
 import { addScaled } from "./row_gradients";
 import { clear } from "./row_softmax";
-import { madd, partStart, storeFirst } from "./simd";
+import { madd, partStart, storeFirst, storeTail } from "./simd";
 
 /** Writes the segments of this part's memories, or blocks of their columns. */
 export function infiniAttentionWrite(part: u32, parts: u32, job: InfiniJob): void {
@@ -140,6 +140,7 @@ function readChunk(job: InfiniJob, work: Work, chunk: Chunk): void {
     retrieve(job, work, job.q + at, step, chunk.count, front);
     overDivisors(work.divisors, chunk.count, share, work.factors);
     bringRows(job.local + at, step, chunk.count, dim, work.turned);
+    bringRows(job.out + at, step, chunk.count, dim, work.turned);
     let local = job.local + at, out = job.out + at;
     for (let t: u32 = 0; t < chunk.count; t++, local += step, out += step) {
       mixRow(work.x + t * work.row, load<f32>(work.factors + (t << 2)), local, 1 - share, dim, out);
@@ -170,9 +171,11 @@ export function gateOf(job: InfiniJob, h: u32): f32 {
 /** out [dim] = factor · x + rest · local. */
 function mixRow(x: usize, factor: f32, local: usize, rest: f32, dim: u32, out: usize): void {
   const factors = f32x4.splat(factor), rests = f32x4.splat(rest);
-  for (let left = <i32> dim; left > 0; left -= 4, x += 16, local += 16, out += 16) {
-    const mixed = madd(factors, v128.load(x), f32x4.mul(rests, v128.load(local)));
-    storeFirst(out, mixed, left);
+  for (; dim >= 4; dim -= 4, x += 16, local += 16, out += 16) {
+    v128.store(out, madd(factors, v128.load(x), f32x4.mul(rests, v128.load(local))));
+  }
+  if (dim > 0) {
+    storeTail(out, madd(factors, v128.load(x), f32x4.mul(rests, v128.load(local))), dim);
   }
 }
 
@@ -181,6 +184,7 @@ function copyChunk(job: InfiniJob, work: Work, chunk: Chunk): void {
   const columns = job.heads / job.kvHeads * job.dim, step = (job.heads * job.dim) << 2;
   let at = queryRow(job, 0, chunk.b, chunk.t, chunk.g * (job.heads / job.kvHeads));
   bringRows(job.local + at, step, chunk.count, columns, work.turned);
+  bringRows(job.out + at, step, chunk.count, columns, work.turned);
   for (let t: u32 = 0; t < chunk.count; t++, at += step) {
     memory.copy(job.out + at, job.local + at, columns << 2);
   }

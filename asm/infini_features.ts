@@ -4,7 +4,7 @@
 
 import { bringRows } from "./infini_rows";
 import { rowDot } from "./row_gradients";
-import { madd, nmadd, storeFirst } from "./simd";
+import { madd, nmadd, storeTail } from "./simd";
 
 /** The lowest exponent: e⁻⁸⁷ is a normal number. */
 const LOWEST = memory.data<f32>([-87]);
@@ -95,10 +95,15 @@ export function addFeatureGradient(
   dim: u32,
   dX: usize,
 ): void {
-  const one = f32x4.splat(1), slopes = f32x4.splat(slope);
-  for (let left = <i32> dim; left > 0; left -= 4, phi += 16, dPhi += 16, z += 16, dX += 16) {
-    const d = madd(slopes, v128.load(z), v128.load(dPhi));
-    const sum = madd(d, f32x4.pmin(one, v128.load(phi)), v128.load(dX));
-    storeFirst(dX, sum, left);
+  const slopes = f32x4.splat(slope);
+  for (; dim >= 4; dim -= 4, phi += 16, dPhi += 16, z += 16, dX += 16) {
+    v128.store(dX, plusGradient(phi, dPhi, slopes, z, dX));
   }
+  if (dim > 0) storeTail(dX, plusGradient(phi, dPhi, slopes, z, dX), dim);
+}
+
+@inline
+function plusGradient(phi: usize, dPhi: usize, slopes: v128, z: usize, dX: usize): v128 {
+  const d = madd(slopes, v128.load(z), v128.load(dPhi)), one = v128.load32_splat(ONE);
+  return madd(d, f32x4.pmin(one, v128.load(phi)), v128.load(dX));
 }

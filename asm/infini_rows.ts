@@ -2,13 +2,16 @@
 // Rows of a work area have room for whole vectors: numbers behind the last one may be written there,
 // and mean nothing. Behind those of other rows numbers may be read.
 //
-// One head's rows lie apart, and no cache has them yet: what a core has in hand at once is then some
-// lines, if little is done with each, and waits for one after another otherwise. So what takes much
-// computing is brought in before.
+// One head's rows lie apart, and no cache has them. A core waits for several lines at once only while
+// all that is to be done with them fits its window: a loop that does much with each number waits for
+// one after another. So what tensors hold, and also what is about to be stored to, is brought in before.
 
 import { madd } from "./simd";
 
-/** Reads a number of each line, so that it is at hand; what that comes to is left in `spare`. */
+/**
+ * Reads a number of each line, so that it is at hand. Their sum is left in `spare`, which the rows do
+ * not include: without, compilers would leave out the reading.
+ */
 export function bringRows(x: usize, xRow: u32, count: u32, columns: u32, spare: usize): void {
   const row = columns << 2;
   let sum: u32 = 0;
@@ -18,7 +21,7 @@ export function bringRows(x: usize, xRow: u32, count: u32, columns: u32, spare: 
   store<u32>(spare, sum);
 }
 
-/** out = x. */
+/** out = x, other rows. */
 export function copyRows(
   x: usize,
   xRow: u32,

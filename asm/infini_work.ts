@@ -1,6 +1,7 @@
 // infini_work: what a thread has at hand, and products of tokens with memories. Rows are
-// f32 [TOKENS, Dp], Dp the next multiple of eight to D. Panels of a memory have eight columns each,
-// one behind the other, f32 [Dp/8, D, 8]. A block of a memory's columns has whole panels.
+// f32 [TOKENS, Dp], Dp the next multiple of eight to D, or as wide as a block of a memory's columns.
+// Columns are taken by eights, panels, read where the memory lies; one on its side is packed,
+// f32 [Dp/8, D, 8].
 
 import { timesTurned } from "./group_products";
 import { beginChunks, Chunk, eights, InfiniJob, mostChunks, TOKENS } from "./infini_job";
@@ -13,7 +14,7 @@ export class Work {
   /** Bytes from row to row. */
   row: u32;
   chunk: Chunk;
-  /** Features, and what else tokens have: rows, of whole ones or of a block's columns. */
+  /** Features, and what else tokens have: rows. */
   phi: usize;
   x: usize;
   y: usize;
@@ -39,8 +40,7 @@ const RECORDS: u32 = 128;
 
 /** Fills in workBytes and sumsBytes of a job, in whole cache lines. */
 export function infiniRoom(job: InfiniJob): void {
-  const width = eights(job.dim);
-  const ofTokens = (4 * width + 3) * TOKENS;
+  const width = eights(job.dim), ofTokens = (4 * width + 3) * TOKENS;
   const numbers = ofTokens + (2 + PACKED_ROWS) * width + 4 * width * width;
   job.workBytes = (RECORDS + (numbers << 2) + 63) & ~63;
   const ofChunk = job.kvHeads * width + eights(job.heads);

@@ -224,7 +224,7 @@ function multiplyRows(
 }
 
 /** Rows of a by one panel, in tiles as even as can be: 8 rows are 4 + 4, not 6 + 2. */
-export function multiplyPanel(
+function multiplyPanel(
   a: usize,
   aRow: u32,
   aStep: u32,
