@@ -182,10 +182,7 @@ function mixRow(x: usize, factor: f32, local: usize, rest: f32, dim: u32, out: u
 /** out = local, where there is nothing to read. */
 function copyChunk(job: InfiniJob, work: Work, chunk: Chunk): void {
   const columns = job.heads / job.kvHeads * job.dim, step = (job.heads * job.dim) << 2;
-  let at = queryRow(job, 0, chunk.b, chunk.t, chunk.g * (job.heads / job.kvHeads));
-  bringRows(job.local + at, step, chunk.count, columns, work.turned);
+  const at = queryRow(job, 0, chunk.b, chunk.t, chunk.g * (job.heads / job.kvHeads));
   bringRows(job.out + at, step, chunk.count, columns, work.turned);
-  for (let t: u32 = 0; t < chunk.count; t++, at += step) {
-    memory.copy(job.out + at, job.local + at, columns << 2);
-  }
+  copyRows(job.local + at, step, chunk.count, columns, job.out + at, step);
 }

@@ -11,13 +11,15 @@
 // columns give. So there are four steps:
 //
 //   infiniBackMemories     dM: memories are shared out, and blocks of their columns
-//   infiniBackRows         all of tokens but what dz gives; chunks are shared out, each sums up dz
+//   infiniBackRows         what retrieves, queries and by the delta rule keys and values as well;
+//                          chunks are shared out, each sums up dz
 //   infiniBackNormalizers  dz, and the gates
-//   infiniBackRest         what dz gives to keys; what dM and dz give to what was before
+//   infiniBackRest         what is stored: what dz gives to keys, and without the delta rule what dM
+//                          gives to keys and values; what both give to what was before
 
 import { retrieve, gateOf } from "./infini_attention";
-import { gateSums, normalizerSums } from "./infini_back_normalizers";
-import { addFeatureGradient, features, loadNormalizer, overDivisors } from "./infini_features";
+import { backValues, gateSums, normalizerSums } from "./infini_back_normalizers";
+import { addFeatureGradient, loadNormalizer, overDivisors } from "./infini_features";
 import {
   behindGradient,
   Chunk,
@@ -30,12 +32,12 @@ import {
   reads,
   segmentAt,
 } from "./infini_job";
-import { addScaledRows, bringRows, copyRows, scaleRows, sumScaledRows } from "./infini_rows";
-import { layWalk, packTurned, timesMemory, timesTurnedMemory, Work } from "./infini_work";
+import { addScaledRows, bringRows, scaleRows, sumScaledRows } from "./infini_rows";
+import { layWalk, packTurned, timesTurnedMemory, Work } from "./infini_work";
 import { addScaled, rowDot } from "./row_gradients";
 import { clear } from "./row_softmax";
 
-/** Gradients of this part's share of the tokens of segments, but for what dz gives to keys. */
+/** Gradients of what retrieves, for this part's share of the tokens of segments. */
 export function infiniBackRows(part: u32, parts: u32, job: InfiniJob): void {
   const work = layWalk(job, part, parts), chunk = work.chunk;
   while (nextChunk(job, chunk)) {
@@ -49,7 +51,7 @@ export function infiniBackRows(part: u32, parts: u32, job: InfiniJob): void {
       if (isRead) backReader(job, work, chunk, h, front);
       else backCopy(job, work, chunk, h);
     }
-    backWriter(job, work, chunk, front);
+    if (job.delta) backRetriever(job, work, chunk, front);
     memory.copy(normalizerSums(job, chunk.b, chunk.n, chunk.g), work.zSum, work.row);
   }
 }
@@ -108,35 +110,25 @@ function backCopy(job: InfiniJob, work: Work, chunk: Chunk, h: u32): void {
 }
 
 /**
- * Keys and values of a chunk, which stored u = v, or v − r: dU = φ·dM behind, dφ = u·dMᵀ. Of the
- * rows, y has dU, w has u, and x at first r, then dφ.
+ * Keys and values of a chunk by the delta rule, which stored u = v − r: dU = φ·dM behind,
+ * dφ = u·dMᵀ + dr·Mᵀ/c. Of the rows, y has dU, w has u, and x at first r, then dφ.
  */
-function backWriter(job: InfiniJob, work: Work, chunk: Chunk, front: usize): void {
+function backRetriever(job: InfiniJob, work: Work, chunk: Chunk, front: usize): void {
   const dim = job.dim, row = work.row, count = chunk.count, step = (job.kvHeads * dim) << 2;
   const at = keyRow(job, 0, chunk.b, chunk.t, chunk.g);
   const behind = behindGradient(job, chunk.b, chunk.s, chunk.g);
-  packTurned(behind, dim, work.behindTurned);
-  clear(work.slopes, work.slopes + (count << 2));
-  if (job.delta) {
-    retrieve(job, work, job.k + at, step, count, front);
-    overDivisors(work.divisors, count, -1, work.factors);
-  } else features(job.k + at, step, count, dim, work.phi, row);
-  timesMemory(work, work.phi, count, dim, behind, eights(dim) >> 3, work.y);
-  bringRows(job.dV + at, step, count, dim, work.turned);
-  copyRows(job.v + at, step, count, dim, work.w, row);
-  if (job.delta) addScaledRows(work.x, row, work.factors, count, dim, work.w);
-  let offset = at;
-  for (let t: u32 = 0, r: usize = 0; t < count; t++, r += row, offset += step) {
-    addScaled(work.y + r, dim, 1, job.dV + offset);
-    if (!job.delta) continue;
+  retrieve(job, work, job.k + at, step, count, front);
+  overDivisors(work.divisors, count, -1, work.factors);
+  backValues(job, work, chunk, behind);
+  addScaledRows(work.x, row, work.factors, count, dim, work.w);
+  for (let t: u32 = 0, r: usize = 0; t < count; t++, r += row) {
     const factor = load<f32>(work.factors + (t << 2)), c = load<f32>(work.divisors + (t << 2));
     const given = rowDot(work.y + r, work.x + r, dim);
     store<f32>(work.slopes + (t << 2), c > job.epsilon ? factor * factor * given : 0);
   }
+  packTurned(behind, dim, work.behindTurned);
   timesTurnedMemory(work, work.w, count, dim, work.behindTurned, work.x, false);
-  if (job.delta) {
-    scaleRows(work.y, row, work.factors, count, dim, work.y, row);
-    timesTurnedMemory(work, work.y, count, dim, work.frontTurned, work.x, true);
-  }
+  scaleRows(work.y, row, work.factors, count, dim, work.y, row);
+  timesTurnedMemory(work, work.y, count, dim, work.frontTurned, work.x, true);
   backFeatures(job, work, work.x, count, job.dK + at, step);
 }

@@ -22,9 +22,10 @@ import {
   segmentAt,
   TOKENS,
 } from "./infini_job";
-import { bringRows } from "./infini_rows";
-import { layWalk, layWork, Work } from "./infini_work";
+import { bringRows, copyRows } from "./infini_rows";
+import { layWalk, layWork, packTurned, timesMemory, timesTurnedMemory, Work } from "./infini_work";
 import { addScaled } from "./row_gradients";
+import { clear } from "./row_softmax";
 import { partStart } from "./simd";
 
 /** [Dp]: what a chunk gives to dz. */
@@ -81,7 +82,7 @@ function chunksOf(job: InfiniJob, b: u32): u32 {
   return count;
 }
 
-/** What dz behind a segment gives to its keys, and what begins from initial and before, to them. */
+/** Gradients of what is stored; and of initial and before, from what begins with them. */
 export function infiniBackRest(part: u32, parts: u32, job: InfiniJob): void {
   const work = layWalk(job, part, parts), chunk = work.chunk;
   while (nextChunk(job, chunk)) backStored(job, work, chunk);
@@ -99,15 +100,39 @@ export function infiniBackRest(part: u32, parts: u32, job: InfiniJob): void {
   }
 }
 
-/** dK += dz · φ′: z behind is z in front + Σ φ(k). */
+/**
+ * dK += dz · φ′: z behind is z in front + Σ φ(k). Without the delta rule what it stored is v, and
+ * gives dφ = v·dMᵀ as well, and dV.
+ */
 function backStored(job: InfiniJob, work: Work, chunk: Chunk): void {
   const dim = job.dim, step = (job.kvHeads * dim) << 2;
   const at = keyRow(job, 0, chunk.b, chunk.t, chunk.g);
+  const behind = behindGradient(job, chunk.b, chunk.s, chunk.g);
   features(job.k + at, step, chunk.count, dim, work.phi, work.row);
-  loadNormalizer(behindGradient(job, chunk.b, chunk.s, chunk.g), dim, work.z);
+  if (job.delta) {
+    clear(work.x, work.x + chunk.count * work.row);
+  } else {
+    backValues(job, work, chunk, behind);
+    packTurned(behind, dim, work.behindTurned);
+    timesTurnedMemory(work, work.w, chunk.count, dim, work.behindTurned, work.x, false);
+  }
+  loadNormalizer(behind, dim, work.z);
   let dK = job.dK + at;
   bringRows(dK, step, chunk.count, dim, work.turned);
   for (let t: u32 = 0, r: usize = 0; t < chunk.count; t++, r += work.row, dK += step) {
-    addFeatureGradient(work.phi + r, work.z, 0, work.z, dim, dK);
+    addFeatureGradient(work.phi + r, work.x + r, 1, work.z, dim, dK);
+  }
+}
+
+/** dV += y = φ·dM behind; and w = v. */
+export function backValues(job: InfiniJob, work: Work, chunk: Chunk, behind: usize): void {
+  const dim = job.dim, step = (job.kvHeads * dim) << 2;
+  const at = keyRow(job, 0, chunk.b, chunk.t, chunk.g);
+  timesMemory(work, work.phi, chunk.count, dim, behind, eights(dim) >> 3, work.y);
+  copyRows(job.v + at, step, chunk.count, dim, work.w, work.row);
+  let dV = job.dV + at;
+  bringRows(dV, step, chunk.count, dim, work.turned);
+  for (let t: u32 = 0, r: usize = 0; t < chunk.count; t++, r += work.row, dV += step) {
+    addScaled(work.y + r, dim, 1, dV);
   }
 }

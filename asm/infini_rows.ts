@@ -6,7 +6,7 @@
 // all that is to be done with them fits its window: a loop that does much with each number waits for
 // one after another. So what tensors hold, and also what is about to be stored to, is brought in before.
 
-import { madd } from "./simd";
+import { madd, storeTail } from "./simd";
 
 /**
  * Reads a number of each line, so that it is at hand. Their sum is left in `spare`, which the rows do
@@ -21,7 +21,7 @@ export function bringRows(x: usize, xRow: u32, count: u32, columns: u32, spare: 
   store<u32>(spare, sum);
 }
 
-/** out = x, other rows. */
+/** out = x, other rows, and not a number more. */
 export function copyRows(
   x: usize,
   xRow: u32,
@@ -30,10 +30,11 @@ export function copyRows(
   out: usize,
   outRow: u32,
 ): void {
-  const row = columns << 2;
+  const whole = (columns & ~3) << 2, left = columns & 3;
   bringRows(x, xRow, count, columns, out);
   for (; count > 0; count--, x += xRow, out += outRow) {
-    for (let at: usize = 0; at < row; at += 16) v128.store(out + at, v128.load(x + at));
+    for (let at: usize = 0; at < whole; at += 16) v128.store(out + at, v128.load(x + at));
+    if (left > 0) storeTail(out + whole, v128.load(x + whole), left);
   }
 }
 

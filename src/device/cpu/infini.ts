@@ -63,9 +63,10 @@ export function infiniAttentionBackward(
   host.f32(zeros, D * (D + 1)).fill(0);
   runInfini(host, call, { ...job, dFronts: fronts.address, zeros }, (at) => {
     launch(host, productsOf(call, H + (call.delta ? 2 * G : 0)), "infiniBackMemories", at);
-    launch(host, productsOf(call, 2 * H + (call.delta ? 4 : 2) * G), "infiniBackRows", at);
+    launch(host, productsOf(call, 2 * H + (call.delta ? 4 * G : 0)), "infiniBackRows", at);
     host.call("infiniBackNormalizers", 0, 1, at);
-    launch(host, B * T * G * D, "infiniBackRest", at);
+    const restWork = call.delta ? B * T * G * D : productsOf(call, 2 * G);
+    launch(host, restWork, "infiniBackRest", at);
   });
 }
 
