@@ -2,11 +2,14 @@
  * Buffers that are used again. Making one takes longer than most kernels run, and a step of a model
  * makes hundreds; work is done in the order it was enqueued, so that a buffer may be handed on as
  * soon as its last use is enqueued.
+ *
+ * Of those that fit the oldest is taken: a step that does what the last one did gets the same ones
+ * for the same, in whatever order they were given back, and so finds its bind groups again.
  */
 
 /** A buffer of the pool. */
 export interface PooledBuffer {
-  /** Never given twice. */
+  /** Never given twice; they count up. */
   readonly id: number;
   readonly buffer: GPUBuffer;
   readonly bytes: number;
@@ -43,27 +46,33 @@ export function bufferPool(
   most: number,
   batch: () => number,
 ): BufferPool {
+  /** By size, the oldest last. */
   const kept = new Map<number, PooledBuffer[]>();
   let [nextId, bytes, keptBytes, peak] = [0, 0, 0, 0];
 
-  function find(size: number, idle: number | undefined): PooledBuffer | undefined {
-    const list = kept.get(size);
-    if (!list || list.length === 0) return undefined;
-    // The one given last is the likeliest to be in a cache, and the likeliest to be in use.
-    if (idle === undefined) return list.pop();
-    return list[0].lastUse < idle ? list.shift() : undefined;
+  function find(size: number, idle = Infinity): PooledBuffer | undefined {
+    const list = kept.get(size) ?? [];
+    const at = list.findLastIndex(({ lastUse }) => lastUse < idle);
+    return at < 0 ? undefined : list.splice(at, 1)[0];
+  }
+
+  function keep(buffer: PooledBuffer): void {
+    let list = kept.get(buffer.bytes);
+    if (!list) kept.set(buffer.bytes, list = []);
+    list.splice(list.findLastIndex(({ id }) => id > buffer.id) + 1, 0, buffer);
   }
 
   function trim(): void {
     const allowed = Math.max(KEEP_BYTES, SLACK * peak - bytes);
-    if (keptBytes <= allowed) return;
-    for (const list of kept.values()) {
-      while (keptBytes > allowed && list.length > 0 && list[0].lastUse < batch()) {
-        const old = list.shift()!;
-        keptBytes -= old.bytes;
-        old.buffer.destroy();
-      }
+    for (const [size, list] of kept) {
       if (keptBytes <= allowed) return;
+      const left = list.filter((buffer) => {
+        if (keptBytes <= allowed || buffer.lastUse >= batch()) return true;
+        keptBytes -= size;
+        buffer.buffer.destroy();
+        return false;
+      });
+      kept.set(size, left);
     }
   }
 
@@ -93,9 +102,7 @@ export function bufferPool(
       bytes -= buffer.bytes;
       keptBytes += buffer.bytes;
       buffer.fresh = false;
-      const list = kept.get(buffer.bytes);
-      if (list) list.push(buffer);
-      else kept.set(buffer.bytes, [buffer]);
+      keep(buffer);
       trim();
     },
     [Symbol.dispose]() {
