@@ -85,9 +85,9 @@ const bench: Bench = {
 
 {
   using device = await bench.open(false);
-  const { name, details } = device.info;
+  const { name, tensorBytes, details } = device.info;
   const host = { deno: Deno.version.deno, webgpu: options.gpu, date: new Date().toISOString() };
-  console.log(JSON.stringify({ part: "on", name, ...host, ...details }));
+  console.log(JSON.stringify({ part: "on", name, ...host, tensorBytes, ...details }));
 }
 let failures = 0;
 for (const name of options.parts.split(",")) {

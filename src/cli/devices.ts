@@ -47,7 +47,8 @@ function describe(found: Found, terminal: Terminal): string {
   if (!found.available) return `${name}: ${found.reason}\n`;
   const { info } = found;
   if (found.device === "auto") return `${name} takes ${info.kind}\n`;
+  const described = { ...info.details, tensorBytes: info.tensorBytes };
   const threads = info.kind === "gpu" ? "" : `, ${plural(info.threads, "thread")}`;
   return `${name}: ${info.name}${threads}\n` +
-    facts(terminal, Object.entries(info.details).map(([key, value]) => [key, String(value)]));
+    facts(terminal, Object.entries(described).map(([key, value]) => [key, String(value)]));
 }

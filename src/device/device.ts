@@ -160,6 +160,8 @@ export interface DeviceInfo {
   readonly threads: number;
   /** Whether reading back takes long beside an operation, so that choices had better stay there. */
   readonly remote: boolean;
+  /** Bytes of the largest tensor that it can hold, where memory is not short. */
+  readonly tensorBytes: number;
   /** Further facts: builds available, limits, features. */
   readonly details: Readonly<Record<string, string | number | boolean>>;
 }

@@ -14,7 +14,7 @@ Deno.test("devices lists every device", async () => {
   const hardware = gpu.available && !gpu.info.details.software;
   equal(auto.info.kind, hardware ? "gpu" : "cpu");
   equal(cpu.info.kind, "cpu");
-  if (gpu.available) ok(gpu.info.details.tensorBytes >= 2 ** 27, JSON.stringify(gpu));
+  if (gpu.available) ok(gpu.info.tensorBytes >= 2 ** 27, JSON.stringify(gpu));
   else match(gpu.reason, /^Cannot open a GPU as there must be an adapter/);
   const names = hardware ? "gpu" : "cpu";
   match((await run("devices")).out, new RegExp(`^auto takes ${names}\ncpu: WebAssembly`));

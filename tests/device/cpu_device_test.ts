@@ -70,6 +70,7 @@ Deno.test("openCpuDevice() says what it took", async () => {
     name: "WebAssembly (simd)",
     threads: 2,
     remote: false,
+    tensorBytes: 2 ** 32,
     details: { builds: availableBuilds().join(", "), shared: true },
   });
 });

@@ -14,6 +14,7 @@ import {
 import { crossEntropy, crossEntropyBackward } from "./cross_entropy.ts";
 import { copy, fill } from "./fill.ts";
 import { gather, gatherBackward } from "./gather.ts";
+import { MEMORY_BYTES } from "./heap.ts";
 import type { Host } from "./host.ts";
 import { infiniAttention, infiniAttentionBackward, infiniRead, infiniWrite } from "./infini.ts";
 import { joinRows, joinRowsBackward } from "./join_rows.ts";
@@ -96,6 +97,7 @@ export function cpuDevice(
       name: `WebAssembly (${build})`,
       threads: host.threads,
       remote: false,
+      tensorBytes: MEMORY_BYTES,
       details,
     },
     get bytes() {

@@ -1,6 +1,8 @@
 /** Bytes of a cache line: every address is a multiple, every size is rounded up to one. */
 const LINE = 64;
 const PAGE = 65536;
+/** What addresses of 32 bits reach. */
+export const MEMORY_BYTES: number = 2 ** 32;
 
 /** Hands out parts of a WebAssembly memory. */
 export interface Heap {

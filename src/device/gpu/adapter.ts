@@ -136,7 +136,6 @@ export async function openAdapter(adapter: GPUAdapter): Promise<OpenAdapter> {
       subgroups: has("subgroups"),
       subgroupMatrix: has(MATRIX),
       timestamps: has("timestamp-query"),
-      tensorBytes,
       workgroupBytes: limits.maxComputeWorkgroupStorageSize,
     },
   };

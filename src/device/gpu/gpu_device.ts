@@ -82,7 +82,11 @@ export function gpuDeviceOn(
     <Args extends unknown[], Result>(launcher: (host: WholeHost, ...args: Args) => Result) =>
     (...args: Args): Result => launcher(host, ...args);
   return {
-    info: { kind: "gpu", name, threads: 1, remote: true, details: { ...details, precision } },
+    info: {
+      ...{ kind: "gpu", name, threads: 1, remote: true },
+      tensorBytes: host.limits.tensorBytes,
+      details: { ...details, precision },
+    },
     get bytes() {
       return host.bytes;
     },

@@ -35,6 +35,7 @@ export function referenceDevice(): Device {
       name: "reference (f64 loops)",
       threads: 1,
       remote: false,
+      tensorBytes: Number.MAX_SAFE_INTEGER,
       details: {},
     },
     get bytes() {
