@@ -15,7 +15,6 @@
  */
 
 import { GATE } from "../src/attention/infini/plan.ts";
-import type { Tensor } from "../src/device/device.ts";
 import type { InfiniUpdate } from "../src/device/infini.ts";
 import { openDevice } from "../src/device/open.ts";
 import { type ModelConfig, parseConfig } from "../src/model/config.ts";
@@ -108,7 +107,7 @@ function configOf(update: InfiniUpdate): ModelConfig {
 function startOf(config: ModelConfig, seed: number) {
   const scale = 1 / (0.02 * Math.sqrt(WIDTH));
   return [...initialWeights(config, seed)].map(([name, { shape, data }]) => ({
-    ...{ name, shape },
+    name,
     data: shape.length === 2 ? data.map((x) => x * scale) : data,
   }));
 }
@@ -117,13 +116,10 @@ async function run(update: InfiniUpdate, seed: number, gateRate: number): Promis
   const config = configOf(update);
   const recipe = { ...OPTIMIZER, gateRate };
   using device = await openDevice({ device: "cpu", threads: 1 });
-  using stack = new DisposableStack();
-  const weights = new Map<string, Tensor>();
-  for (const { name, shape, data } of startOf(config, seed)) {
-    weights.set(name, stack.use(device.tensor(shape, { data })));
-  }
+  using optimizer = createOptimizer(device, parameters(config), recipe);
+  const { weights } = optimizer;
+  for (const { name, data } of startOf(config, seed)) device.write(weights.get(name)!, data);
   const learner = { device, model: { config, weights }, mechanism: mechanismOf(config) };
-  using optimizer = createOptimizer(device, weights, parameters(config), recipe);
   for (let step = 1; step <= steps; step++) {
     optimizer.clear();
     const { pass } = await forwardAndBack(learner, makeTask(seed, step), optimizer.gradients);

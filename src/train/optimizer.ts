@@ -1,6 +1,7 @@
 import type { Device, Tensor } from "../device/device.ts";
 import type { Parameter } from "../model/parameters.ts";
 import type { Weights } from "../model/transformer.ts";
+import { flatTensors, layOut } from "./flats.ts";
 import type { OptimizerRecipe } from "./recipe.ts";
 
 /** A parameter's running means: of its gradient, and of the gradient's square. */
@@ -9,9 +10,11 @@ export interface Moments {
   readonly variance: Tensor;
 }
 
-/** AdamW over all parameters of a model, with their gradients. */
+/** AdamW over all parameters of a model: their weights, with what is kept beside them. */
 export interface Optimizer extends Disposable {
-  /** By parameter: what a pass back adds to. */
+  /** By the parameter's name: zeros, until something is written to them. */
+  readonly weights: Weights;
+  /** By the weights: what a pass back adds to. */
   readonly gradients: ReadonlyMap<Tensor, Tensor>;
   /** By the parameter's name. */
   readonly moments: ReadonlyMap<string, Moments>;
@@ -23,15 +26,18 @@ export interface Optimizer extends Disposable {
   norm(): Promise<number>;
 }
 
+/** What an optimizer knows of a parameter. */
+type Learning = Pick<Parameter, "shape" | "decays" | "isGate">;
+
 /**
- * Makes an optimizer that has seen nothing yet.
+ * Makes an optimizer that has seen nothing yet, and room for the weights. Parameters that learn alike
+ * lie side by side, with zeros between them, which remain zeros.
  *
- * @param parameters Which weights decay, and which are gates, by the same names.
+ * @param parameters By name; sums over all gradients depend on their order.
  */
 export function createOptimizer(
   device: Device,
-  weights: Weights,
-  parameters: ReadonlyMap<string, Pick<Parameter, "decays" | "isGate">>,
+  parameters: ReadonlyMap<string, Learning>,
   recipe: Pick<
     OptimizerRecipe,
     "rate" | "beta1" | "beta2" | "epsilon" | "decay" | "clip" | "gateRate"
@@ -39,31 +45,34 @@ export function createOptimizer(
 ): Optimizer {
   const { beta1, beta2, epsilon, decay, clip, gateRate } = recipe;
   using stack = new DisposableStack();
-  const zeros = (shape: readonly number[]): Tensor => stack.use(device.tensor(shape));
-  const gradients = new Map<Tensor, Tensor>();
+  const flats = layOut(device, parameters, learnAlike);
+  const make = () => stack.use(flatTensors(device, flats));
+  const [weights, gradients, means, variances] = [make(), make(), make(), make()];
+  const sum = stack.use(device.tensor([1]));
+  const byWeight = new Map<Tensor, Tensor>();
   const moments = new Map<string, Moments>();
-  for (const [name, weight] of weights) {
-    gradients.set(weight, zeros(weight.shape));
-    moments.set(name, { mean: zeros(weight.shape), variance: zeros(weight.shape) });
+  for (const name of parameters.keys()) {
+    byWeight.set(weights.parts.get(name)!, gradients.parts.get(name)!);
+    moments.set(name, { mean: means.parts.get(name)!, variance: variances.parts.get(name)! });
   }
-  const sum = zeros([1]);
   let lastScale = 1;
   const owned = stack.move();
 
   return {
-    gradients,
+    weights: weights.parts,
+    gradients: byWeight,
     moments,
     clear() {
-      for (const gradient of gradients.values()) device.fill(gradient, 0);
+      for (const gradient of gradients.wholes) device.fill(gradient, 0);
     },
     update({ step, rate, scale }) {
       device.fill(sum, 0);
-      for (const gradient of gradients.values()) device.sumSquares(gradient, sum);
+      for (const gradient of gradients.wholes) device.sumSquares(gradient, sum);
       const options = { beta1, beta2, epsilon, step, scale, clip };
-      for (const [name, weight] of weights) {
-        const { mean, variance } = moments.get(name)!;
-        const { decays, isGate } = parameters.get(name)!;
-        device.adamW(weight, gradients.get(weight)!, mean, variance, sum, {
+      for (const [i, { like: { decays, isGate } }] of flats.entries()) {
+        const [weight, gradient, mean, variance] = [weights, gradients, means, variances]
+          .map(({ wholes }) => wholes[i]);
+        device.adamW(weight, gradient, mean, variance, sum, {
           ...options,
           rate: isGate ? rate * gateRate / recipe.rate : rate,
           decay: decays ? decay : 0,
@@ -74,6 +83,11 @@ export function createOptimizer(
     norm: async () => lastScale * Math.sqrt((await device.read(sum))[0]),
     [Symbol.dispose]: () => owned.dispose(),
   };
+}
+
+/** Whether one step of AdamW does for both. */
+function learnAlike(a: Learning, b: Learning): boolean {
+  return a.decays === b.decays && a.isGate === b.isGate;
 }
 
 /** The rate of a step, counted from 1: up over the warm-up, then as the schedule says. */

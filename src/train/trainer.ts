@@ -76,7 +76,8 @@ export function createTrainer(options: TrainerOptions): Trainer {
   const data = prepareData(options);
   const tokensPerByte = train.tokens.length / train.bytes;
   using stack = new DisposableStack();
-  const { weights, optimizer, firstStep } = place(options, stack);
+  const { optimizer, firstStep } = place(options, stack);
+  const { weights } = optimizer;
   const learner: Learner = { device, model: { config, weights }, mechanism };
   let step = firstStep;
   const owned = stack.move();
@@ -109,7 +110,7 @@ export function createTrainer(options: TrainerOptions): Trainer {
       );
       return { config, weights: new Map(read) };
     },
-    state: async () => ({ step, tensors: await readAll(device, stored(weights, optimizer)) }),
+    state: async () => ({ step, tensors: await readAll(device, stored(optimizer)) }),
     [Symbol.dispose]: () => owned.dispose(),
   };
 }
@@ -118,27 +119,19 @@ export function createTrainer(options: TrainerOptions): Trainer {
 function place(
   { device, recipe, config, start }: TrainerOptions,
   stack: DisposableStack,
-): { weights: Map<string, Tensor>; optimizer: Optimizer; firstStep: number } {
-  const saved = "tensors" in start ? start : undefined;
-  const from: ReadonlyMap<string, HostTensor> = "tensors" in start ? start.tensors : start.weights;
-  const weights = new Map<string, Tensor>();
-  // Always in one order: sums over all gradients depend on it.
-  const all = parameters(config);
-  for (const name of all.keys()) {
-    const { shape, data } = from.get(name)!;
-    weights.set(name, stack.use(device.tensor(shape, { data })));
-  }
-  const optimizer = stack.use(createOptimizer(device, weights, all, recipe.optimizer));
-  for (const [name, tensor] of saved ? stored(weights, optimizer) : []) {
-    device.write(tensor, saved!.tensors.get(name)!.data);
-  }
-  return { weights, optimizer, firstStep: saved?.step ?? 0 };
+): { optimizer: Optimizer; firstStep: number } {
+  const optimizer = stack.use(createOptimizer(device, parameters(config), recipe.optimizer));
+  const [from, tensors, firstStep] = "tensors" in start
+    ? [start.tensors, stored(optimizer), start.step] as const
+    : [start.weights, optimizer.weights, 0] as const;
+  for (const [name, tensor] of tensors) device.write(tensor, from.get(name)!.data);
+  return { optimizer, firstStep };
 }
 
 /** All that a run changes, under the names it is saved by. */
-function stored(weights: ReadonlyMap<string, Tensor>, optimizer: Optimizer): Map<string, Tensor> {
+function stored({ weights, moments }: Optimizer): Map<string, Tensor> {
   const tensors = new Map(weights);
-  for (const [name, { mean, variance }] of optimizer.moments) {
+  for (const [name, { mean, variance }] of moments) {
     tensors.set(`mean.${name}`, mean).set(`variance.${name}`, variance);
   }
   return tensors;
