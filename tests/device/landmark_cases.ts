@@ -66,6 +66,7 @@ export const LANDMARK_CASES: readonly LandmarkCase[] = [
     plan: { ...regular(50, 16), present: absent(50, [[0, 21], [30, 50], [14, 17], [0, 50]]) },
   }),
   make("sharp", { S: 130, D: 64, sharpness: 8, plan: regular(130, 64) }),
+  make("blocks that end within a tile", { S: 460, T: 140, D: 64, plan: regular(460, 100) }),
   make("much work", { B: 2, S: 260, H: 4, G: 2, D: 64, plan: regular(260, 64) }),
   ...longBlocks(),
   make("a scale", { S: 40, scale: 0.9 }),
