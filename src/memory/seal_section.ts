@@ -38,9 +38,12 @@ export function sealSection(
   const bytes = readBytes(device, out);
   const owned = stack.move();
   return {
-    blocks: Array.from({ length: count }, (_, i) => ({
-      pieces: bytes.then((bytes) => piecesOf(plan, bytes, i)),
-    })),
+    blocks: Array.from({ length: count }, (_, i) => {
+      const pieces = bytes.then((bytes) => piecesOf(plan, bytes, i));
+      // Whoever stores the block is told; where that fails before, nobody may.
+      pieces.catch(() => {});
+      return { pieces };
+    }),
     onDevice: device.reshape(out, [layers, count, kvHeads, 2, blockSize, headDim]),
     writeLandmarks(i, slot) {
       for (let layer = 0; layer < layers; layer++) {

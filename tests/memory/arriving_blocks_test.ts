@@ -1,4 +1,4 @@
-import { equal } from "node:assert/strict";
+import { equal, rejects } from "node:assert/strict";
 import type { Device, Tensor } from "../../src/device/device.ts";
 import { referenceDevice } from "../../src/device/reference/reference_device.ts";
 import { assertClose } from "../close.ts";
@@ -50,4 +50,34 @@ Deno.test("blocks that a far device has just made are not brought there again", 
   // The least there may be: what one token reads, in one layer. The rest is brought anew.
   assertClose(await read(device, 8), right, NEAR, "a pool of 8");
   equal(written() > 0, true);
+});
+
+Deno.test("a device that is lost while blocks are on their way is told of by the read alone", async () => {
+  const near = referenceDevice();
+  let isLost = false;
+  const own: Partial<Device> = {
+    info: { ...near.info, remote: true },
+    read: async (tensor) => {
+      await undefined;
+      if (isLost) throw new Error("lost while it was read");
+      return near.read(tensor);
+    },
+    // The first landmark is written when bytes are asked for already.
+    copy(x: Tensor, out: Tensor) {
+      if (isLost) throw new Error("lost");
+      near.copy(x, out);
+    },
+    sealBlocks(...given) {
+      near.sealBlocks(...given);
+      isLost = true;
+    },
+  };
+  const device = new Proxy(near, {
+    get: (of, key) => own[key as keyof Device] ?? Reflect.get(of, key),
+  });
+  using small = await smallModel(device, SEED);
+  using reader = small.reader();
+  await rejects(reader.feed(randomText(6, 20)), /lost/);
+  // A promise that nobody waited for would end the test here.
+  await new Promise((resolve) => setTimeout(resolve));
 });
