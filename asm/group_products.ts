@@ -5,7 +5,7 @@
 
 import { GROUP } from "./landmark_job";
 import { packTile } from "./pack";
-import { packedTile } from "./packed_tile";
+import { packedTile, packedTiles } from "./packed_tile";
 import { clear } from "./row_softmax";
 import { scoreTile } from "./score_tile";
 import { tile } from "./tile";
@@ -51,10 +51,10 @@ export function addValues(
 /** out [GROUP, D] += weights, turned, [count, GROUP] · values [count, D]. */
 export function addGroup(count: u32, turned: usize, values: usize, dim: u32, out: usize): void {
   if (count == 0) return;
-  const row = dim << 2;
-  for (let d: u32 = 0; d < dim; d += 8, values += 32, out += 32) {
-    packedTile(GROUP, min(8, dim - d), count, turned, GROUP << 2, values, row, out, row, true);
-  }
+  const row = dim << 2, step = GROUP << 2, panels = dim >> 3, last = dim & 7, done = panels << 5;
+  packedTiles(panels, GROUP, 8, count, turned, step, 0, values, row, 32, out, row, 32, true);
+  if (last == 0) return;
+  packedTile(GROUP, last, count, turned, step, values + done, row, out + done, row, true);
 }
 
 /** out [count, D] (+)= weights [rows, count], turned, · values [rows, D]; rows > 0. */

@@ -15,8 +15,8 @@
 // Parts share the rows and the columns of out. An element's bits depend on its row of a, its column
 // of b and what it held, on nothing else (see tile.ts): not on parts, nor on m and n.
 
-import { packedTiles, packPanel, packPanels, packRows, PANELS_COLUMNS } from "./pack";
-import { PACKED_ROWS, packedTile } from "./packed_tile";
+import { packPanel, packPanels, packRows, PANELS_COLUMNS, tilesOf } from "./pack";
+import { PACKED_ROWS, packedTiles } from "./packed_tile";
 import { partStart } from "./simd";
 import { shareOf } from "./thread";
 import { dots, DOTS_COLUMNS, tile, TILE_COLUMNS, TILE_ROWS } from "./tile";
@@ -166,32 +166,35 @@ function multiplyPacked(
   accumulate: bool,
   panels: usize,
 ): void {
-  const tiles = packedTiles(rows);
+  const tiles = tilesOf(rows), least = rows / tiles, longer = rows % tiles;
   for (let j: u32 = 0, panel = panels; j < n; j += TILE_COLUMNS, panel += k * (TILE_COLUMNS << 2)) {
     if (j % PANELS_COLUMNS == 0) {
       panel = panels;
       packPanels(b + j * bColumn, bStep, bColumn, k, min(PANELS_COLUMNS, n - j), panels);
     }
-    let a_i = block, out_ij = out + (j << 2);
-    for (let t: u32 = 0, i: u32 = 0; t < tiles; t++) {
-      const next = partStart(rows, t + 1, tiles), count = next - i;
-      packedTile(
-        count,
-        min(TILE_COLUMNS, n - j),
-        k,
-        a_i,
-        count << 2,
-        panel,
-        TILE_COLUMNS << 2,
-        out_ij,
-        outRow,
-        accumulate,
-      );
-      a_i += (count * k) << 2;
-      out_ij += count * outRow;
-      i = next;
-    }
+    const columns = min(TILE_COLUMNS, n - j), first = out + (j << 2), size = least + 1;
+    const a = block + ((longer * size * k) << 2), second = first + longer * size * outRow;
+    multiplyTiles(longer, size, columns, k, block, panel, first, outRow, accumulate);
+    multiplyTiles(tiles - longer, least, columns, k, a, panel, second, outRow, accumulate);
   }
+}
+
+/** Packed tiles of so many rows by one panel. */
+function multiplyTiles(
+  tiles: u32,
+  rows: u32,
+  columns: u32,
+  k: u32,
+  a: usize,
+  panel: usize,
+  out: usize,
+  outRow: u32,
+  accumulate: bool,
+): void {
+  const step = rows << 2, aNext = k * step, panelRow = TILE_COLUMNS << 2, outNext = rows * outRow;
+  packedTiles(
+    tiles, rows, columns, k, a, step, aNext, panel, panelRow, 0, out, outRow, outNext, accumulate,
+  );
 }
 
 /** Rows of a as they lie by panels of columns. */

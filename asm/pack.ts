@@ -4,27 +4,29 @@
 // panels of eight columns, f32 [k, 8]. Strides are in BYTES.
 
 import { PACKED_ROWS } from "./packed_tile";
-import { partStart } from "./simd";
 import { firstHalves, firstPairs, secondHalves, secondPairs, TILE_COLUMNS } from "./tile";
 
 /** The columns of panels that are packed at once. */
 export const PANELS_COLUMNS: u32 = 16;
 
-/** In how many tiles rows are packed, as even as can be: of 12 or more rows each has 4 or 5. */
+/**
+ * In how many tiles rows are packed. The first rows % tiles of them have a row more than the others:
+ * of 12 or more rows each has 4 or 5.
+ */
 @inline
-export function packedTiles(rows: u32): u32 {
+export function tilesOf(rows: u32): u32 {
   return (rows - 1) / PACKED_ROWS + 1;
 }
 
 /** `rows` of a, 12 or more, by k steps; one of the strides is 4. */
 export function packRows(a: usize, aRow: u32, aStep: u32, rows: u32, k: u32, to: usize): void {
   if (aRow == 4) return packTurnedRows(a, aStep, rows, k, to);
-  const tiles = packedTiles(rows);
-  for (let t: u32 = 0, i: u32 = 0; t < tiles; t++) {
-    const next = partStart(rows, t + 1, tiles), count = next - i;
-    packTile(a + i * aRow, aRow, count, k, to);
+  const tiles = tilesOf(rows), least = rows / tiles, longer = rows % tiles;
+  for (let t: u32 = 0; t < tiles; t++) {
+    const count = t < longer ? least + 1 : least;
+    packTile(a, aRow, count, k, to);
+    a += count * aRow;
     to += (count * k) << 2;
-    i = next;
   }
 }
 
@@ -56,17 +58,17 @@ export function packTile(a: usize, aRow: usize, count: u32, k: u32, to: usize): 
  * apart and push each other out of the caches: few at a time, and each read along all tiles.
  */
 function packTurnedRows(a: usize, aStep: usize, rows: u32, k: u32, to: usize): void {
-  const tiles = packedTiles(rows);
+  const tiles = tilesOf(rows), least = rows / tiles, longer = rows % tiles;
   for (let p: u32 = 0; p < k; p += 4) {
     const steps = min(4, k - p);
     for (let t: u32 = 0, i: u32 = 0; t < tiles; t++) {
-      const next = partStart(rows, t + 1, tiles), count = next - i;
+      const count = t < longer ? least + 1 : least;
       let from = a + (i << 2), at = to + ((i * k + p * count) << 2);
       for (let s = steps; s > 0; s--, from += aStep, at += count << 2) {
         v128.store(at, v128.load(from));
         if (count > 4) store<f32>(at, load<f32>(from, 16), 16);
       }
-      i = next;
+      i += count;
     }
     a += aStep << 2;
   }

@@ -34,9 +34,37 @@ export function packedTile(
   cRow: usize,
   accumulate: bool,
 ): void {
+  packedTiles(1, rows, columns, k, a, aStep, 0, b, bStep, 0, c, cRow, 0, accumulate);
+}
+
+/** `count` such tiles: the a, b and c of each lie aNext, bNext and cNext behind those of the one before. */
+export function packedTiles(
+  count: u32,
+  rows: u32,
+  columns: u32,
+  k: u32,
+  a: usize,
+  aStep: usize,
+  aNext: usize,
+  b: usize,
+  bStep: usize,
+  bNext: usize,
+  c: usize,
+  cRow: usize,
+  cNext: usize,
+  accumulate: bool,
+): void {
   // No else: of two such branches the compiler would make one, with tests of ROWS in its loop.
-  if (rows == 5) packedTileOf(5, columns, k, a, aStep, b, bStep, c, cRow, accumulate);
-  if (rows == 4) packedTileOf(4, columns, k, a, aStep, b, bStep, c, cRow, accumulate);
+  if (rows == 5) {
+    for (; count > 0; count--, a += aNext, b += bNext, c += cNext) {
+      packedTileOf(5, columns, k, a, aStep, b, bStep, c, cRow, accumulate);
+    }
+  }
+  if (rows == 4) {
+    for (; count > 0; count--, a += aNext, b += bNext, c += cNext) {
+      packedTileOf(4, columns, k, a, aStep, b, bStep, c, cRow, accumulate);
+    }
+  }
 }
 
 @inline
@@ -70,11 +98,29 @@ function packedTileOf(
   if (ROWS > 4) load<u8>(a, 19);
   load<u8>(b, 31);
 
-  // Two steps a turn. But for the way out between them, the compiler would make each two madds of a
-  // sum one expression, and hold the numbers of both steps at once, for which registers are too few.
+  // Four steps a turn. But for the ways out between them, the compiler would make all madds of a sum
+  // one expression, and hold the numbers of all steps at once, for which registers are too few.
   const end = a + k * aStep;
   while (true) {
     let x = v128.load(a), bl = v128.load(b), br = v128.load(b, 16), y = spread0(x);
+    c0l = madd(y, bl, c0l), c0r = madd(y, br, c0r), y = spread1(x);
+    c1l = madd(y, bl, c1l), c1r = madd(y, br, c1r), y = spread2(x);
+    c2l = madd(y, bl, c2l), c2r = madd(y, br, c2r), y = v128.load32_splat(a, 12);
+    c3l = madd(y, bl, c3l), c3r = madd(y, br, c3r);
+    if (ROWS > 4) y = v128.load32_splat(a, 16), c4l = madd(y, bl, c4l), c4r = madd(y, br, c4r);
+    a += aStep, b += bStep;
+    if (a == end) break;
+
+    x = v128.load(a), bl = v128.load(b), br = v128.load(b, 16), y = spread0(x);
+    c0l = madd(y, bl, c0l), c0r = madd(y, br, c0r), y = spread1(x);
+    c1l = madd(y, bl, c1l), c1r = madd(y, br, c1r), y = spread2(x);
+    c2l = madd(y, bl, c2l), c2r = madd(y, br, c2r), y = v128.load32_splat(a, 12);
+    c3l = madd(y, bl, c3l), c3r = madd(y, br, c3r);
+    if (ROWS > 4) y = v128.load32_splat(a, 16), c4l = madd(y, bl, c4l), c4r = madd(y, br, c4r);
+    a += aStep, b += bStep;
+    if (a == end) break;
+
+    x = v128.load(a), bl = v128.load(b), br = v128.load(b, 16), y = spread0(x);
     c0l = madd(y, bl, c0l), c0r = madd(y, br, c0r), y = spread1(x);
     c1l = madd(y, bl, c1l), c1r = madd(y, br, c1r), y = spread2(x);
     c2l = madd(y, bl, c2l), c2r = madd(y, br, c2r), y = v128.load32_splat(a, 12);
