@@ -45,6 +45,24 @@ export function scoreTile(k: u32, a: usize, b: usize, bStep: usize, c: usize, cR
       c4l = madd(y, bl, c4l), c4r = madd(y, br, c4r);
       a += PACKED_ROWS << 2, b += bStep;
       if (a == end) break;
+
+      x = v128.load(a), bl = v128.load(b), br = v128.load(b, 16), y = spread0(x);
+      c0l = madd(y, bl, c0l), c0r = madd(y, br, c0r), y = spread1(x);
+      c1l = madd(y, bl, c1l), c1r = madd(y, br, c1r), y = spread2(x);
+      c2l = madd(y, bl, c2l), c2r = madd(y, br, c2r), y = v128.load32_splat(a, 12);
+      c3l = madd(y, bl, c3l), c3r = madd(y, br, c3r), y = v128.load32_splat(a, 16);
+      c4l = madd(y, bl, c4l), c4r = madd(y, br, c4r);
+      a += PACKED_ROWS << 2, b += bStep;
+      if (a == end) break;
+
+      x = v128.load(a), bl = v128.load(b), br = v128.load(b, 16), y = spread0(x);
+      c0l = madd(y, bl, c0l), c0r = madd(y, br, c0r), y = spread1(x);
+      c1l = madd(y, bl, c1l), c1r = madd(y, br, c1r), y = spread2(x);
+      c2l = madd(y, bl, c2l), c2r = madd(y, br, c2r), y = v128.load32_splat(a, 12);
+      c3l = madd(y, bl, c3l), c3r = madd(y, br, c3r), y = v128.load32_splat(a, 16);
+      c4l = madd(y, bl, c4l), c4r = madd(y, br, c4r);
+      a += PACKED_ROWS << 2, b += bStep;
+      if (a == end) break;
     }
     s0l = f32x4.add(s0l, c0l), s0r = f32x4.add(s0r, c0r);
     s1l = f32x4.add(s1l, c1l), s1r = f32x4.add(s1r, c1r);
