@@ -6,7 +6,7 @@ import { eights, GROUP, Job, queryRow, TILE } from "./landmark_job";
 import { Packed } from "./landmark_pack";
 import { Sums } from "./landmark_sums";
 import { rowDot } from "./row_gradients";
-import { clear, rowScale } from "./row_softmax";
+import { clear, scaleInto } from "./row_softmax";
 
 /**
  *   q, dOut, dQ     f32 [rows, D]         q scaled
@@ -97,8 +97,7 @@ export function beginTile(job: Job, tile: BackTile, t: u32): void {
   tile.count = min(tile.room, job.queries - t);
   for (let r: u32 = 0; r < tile.count; r++) {
     const q = tile.q + r * tile.row, dOut = tile.dOut + r * tile.row;
-    memory.copy(q, queryRow(job, job.q, tile.b, t + r, tile.h), tile.row);
-    rowScale(q, job.dim, job.scale);
+    scaleInto(queryRow(job, job.q, tile.b, t + r, tile.h), job.dim, job.scale, q);
     memory.copy(dOut, queryRow(job, job.dOut, tile.b, t + r, tile.h), tile.row);
     const delta = rowDot(dOut, queryRow(job, job.out, tile.b, t + r, tile.h), job.dim);
     store<f32>(tile.delta + (r << 2), delta);

@@ -9,18 +9,18 @@
 // computes the same bits.
 
 import { walkChunks } from "./landmark_chunks";
-import { GROUP, Job, TILE } from "./landmark_job";
-import { beginTile, endTile, layTile, takes, topGroup } from "./landmark_tile";
+import { GROUP, Job } from "./landmark_job";
+import { beginTile, endTile, layTile, takes, tilesOf, topGroup } from "./landmark_tile";
 import { shareOf } from "./thread";
 
 export function landmarkAttention(part: u32, parts: u32, job: Job): void {
   const tile = layTile(job, shareOf(job.work, job.workBytes));
-  const tiles = (job.queries + TILE - 1) / TILE;
+  const tiles = tilesOf(job);
   for (let b: u32 = 0; b < job.batch; b++) {
     for (let h: u32 = 0; h < job.heads; h++) {
       for (let i: u32 = 0; i < tiles; i++) {
         if (!takes(part, parts, b * job.heads + h, i, tiles)) continue;
-        beginTile(job, tile, b, h, i * TILE);
+        beginTile(job, tile, b, h, i, tiles);
         for (let r: u32 = 0; r < tile.count; r += GROUP) topGroup(job, tile, r);
         walkChunks(job, tile);
         endTile(job, tile);

@@ -18,7 +18,7 @@ import {
   queryRow,
 } from "./landmark_job";
 import { addRows, addWeighted, rowScores, turnedScores } from "./row_products";
-import { clear, rowAdd, rowScale, rowSoftmax, topSoftmax } from "./row_softmax";
+import { clear, rowAdd, rowSoftmax, scaleInto, topSoftmax } from "./row_softmax";
 import { partStart } from "./simd";
 import { shareOf } from "./thread";
 
@@ -80,7 +80,7 @@ function answer(job: Job, row: Row): void {
 /** Softmax of the top group, and what it reads of foreign blocks and the query's own. */
 function topOf(job: Job, row: Row, sight: Sight): f32 {
   const dim = job.dim, step = (job.kvHeads * dim) << 2, head = (row.g * dim) << 2;
-  loadScaled(queryRow(job, job.q, row.b, row.t, row.h), dim, job.scale, row.q);
+  scaleInto(queryRow(job, job.q, row.b, row.t, row.h), dim, job.scale, row.q);
   const keys = keyRow(job, job.k, row.b, 0, row.g), values = keyRow(job, job.v, row.b, 0, row.g);
   const foreign = foreignCount(job, row.b), list = foreign ? foreignList(job, row.b) : 0;
   const ownList = slotsOf(job.plan, row.planRow) + (sight.ownStart << 2);
@@ -127,7 +127,7 @@ function pieceScores(job: Job, row: Row): void {
   for (let r: u32 = 0; r < job.chosen; r++) {
     const place = chosenPlace(job, row.t, row.h, r);
     const slot = load<u32>(job.slots + place), entry = load<u32>(job.entries + place);
-    loadScaled(slotQuery(job, row.t, slot, row.h), job.dim, job.scale, row.q);
+    scaleInto(slotQuery(job, row.t, slot, row.h), job.dim, job.scale, row.q);
     const scores = row.pieces + ((r * size) << 2);
     turnedScores(row.q, job.dim, pieceKeys(job, entry), size, scores);
     store<f32>(row.gates + (r << 2), load<f32>(scores + ((size - 1) << 2)));
@@ -163,9 +163,4 @@ export function pieceKeys(job: Job, entry: u32): usize {
 /** Values of a pool entry, [M, D]. */
 export function pieceValues(job: Job, entry: u32): usize {
   return job.pool + (((entry * 2 + 1) * job.blockSize * job.dim) << 2);
-}
-
-function loadScaled(from: usize, dim: u32, factor: f32, row: usize): void {
-  memory.copy(row, from, dim << 2);
-  rowScale(row, dim, factor);
 }

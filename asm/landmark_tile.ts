@@ -2,6 +2,7 @@
 //
 //   q        f32 [groups, D, GROUP]        scaled
 //   slotQ    f32 [groups, D, GROUP]        the same, as seen from the slot of a chosen block
+//   pieces   f32 [chosen, TILE, M]         logits, then weights, of what is looked at in those
 //   out      f32 [TILE, D]                 sums of weighted values
 //   gates    f32 [TILE, chosen + blocks]   logits, then gates, of remembered and earlier blocks
 //   scores   f32 [GROUP, columns]          logits, then weights, of what GROUP queries look at
@@ -24,7 +25,8 @@ import {
   TILE,
 } from "./landmark_job";
 import { findPacked, Packed } from "./landmark_pack";
-import { clear, rowAdd, rowScale, topSoftmax } from "./row_softmax";
+import { clear, rowAdd, scaleInto, topSoftmax } from "./row_softmax";
+import { partStart } from "./simd";
 
 @unmanaged
 export class Tile {
@@ -40,6 +42,7 @@ export class Tile {
   chosen: u32;
   q: usize;
   slotQ: usize;
+  pieces: usize;
   out: usize;
   gates: usize;
   scores: usize;
@@ -49,6 +52,8 @@ export class Tile {
   row: u32;
   gatesRow: u32;
   scoresRow: u32;
+  pieceRow: u32;
+  pieceRows: u32;
   packed: Packed;
 }
 
@@ -59,38 +64,57 @@ function columnsOf(job: Job): u32 {
   return max(eights(job.foreignRoom) + own, eights(job.blockSize));
 }
 
+/** Numbers that logits of chosen blocks may be, so that they stay in the second cache. */
+const MOST_PIECES: u32 = 65536;
+
+/** Queries a tile has room for: whole groups. */
+function roomOf(job: Job): u32 {
+  const columns = job.chosen * eights(job.blockSize);
+  if (columns == 0) return TILE;
+  return max(GROUP, min(TILE, MOST_PIECES / columns / GROUP * GROUP));
+}
+
+/** In how many tiles the queries of one batch row and head are cut. */
+export function tilesOf(job: Job): u32 {
+  return (job.queries + roomOf(job) - 1) / roomOf(job);
+}
+
 /** Bytes of a tile and all that belongs to it. */
 export function tileBytes(job: Job): u32 {
   const gates = eights(job.chosen) + eights(job.plan.mostBlocks);
-  const numbers = TILE * (4 * job.dim + gates) + 2 * GROUP * columnsOf(job);
-  return 256 + (numbers << 2);
+  const columns = 4 * job.dim + gates + job.chosen * eights(job.blockSize);
+  return 256 + ((roomOf(job) * columns + 2 * GROUP * columnsOf(job)) << 2);
 }
 
 /** Lays a tile out in a work area. */
 export function layTile(job: Job, work: usize): Tile {
-  const tile = changetype<Tile>(work);
+  const tile = changetype<Tile>(work), room = roomOf(job);
   tile.packed = changetype<Packed>(work + 128);
   tile.dim = job.dim;
   tile.chosen = eights(job.chosen);
   tile.row = job.dim << 2;
   tile.gatesRow = (tile.chosen + eights(job.plan.mostBlocks)) << 2;
   tile.scoresRow = columnsOf(job) << 2;
+  tile.pieceRow = eights(job.blockSize) << 2;
+  tile.pieceRows = room * tile.pieceRow;
   tile.q = work + 256;
-  tile.slotQ = tile.q + TILE * tile.row;
-  tile.out = tile.slotQ + TILE * tile.row;
-  tile.gates = tile.out + TILE * tile.row;
-  tile.scores = tile.gates + TILE * tile.gatesRow;
+  tile.slotQ = tile.q + room * tile.row;
+  tile.out = tile.slotQ + room * tile.row;
+  tile.rows = tile.out + room * tile.row;
+  tile.gates = tile.rows + room * tile.row;
+  tile.pieces = tile.gates + room * tile.gatesRow;
+  tile.scores = tile.pieces + job.chosen * tile.pieceRows;
   tile.turned = tile.scores + GROUP * tile.scoresRow;
-  tile.rows = tile.turned + GROUP * tile.scoresRow;
   return tile;
 }
 
-/** Takes up queries t … of one batch row and head. */
-export function beginTile(job: Job, tile: Tile, b: u32, h: u32, t: u32): void {
+/** Takes up tile i of `tiles` of one batch row and head: as many groups as any other. */
+export function beginTile(job: Job, tile: Tile, b: u32, h: u32, i: u32, tiles: u32): void {
+  const groups = (job.queries - 1) / GROUP + 1, t = partStart(groups, i, tiles) * GROUP;
   tile.b = b;
   tile.h = h;
   tile.t = t;
-  tile.count = min(TILE, job.queries - t);
+  tile.count = min(job.queries, partStart(groups, i + 1, tiles) * GROUP) - t;
   tile.planRow = planRowOf(job, b);
   tile.foreign = foreignCount(job, b);
   findPacked(job, b, kvHeadOf(job, h), tile.packed);
@@ -102,8 +126,7 @@ export function beginTile(job: Job, tile: Tile, b: u32, h: u32, t: u32): void {
 export function loadGroups(tile: Tile, from: usize, step: usize, factor: f32, groups: usize): void {
   let row = tile.rows;
   for (let r: u32 = 0; r < tile.count; r++, from += step, row += tile.row) {
-    memory.copy(row, from, tile.row);
-    rowScale(row, tile.dim, factor);
+    scaleInto(from, tile.dim, factor, row);
   }
   turnGroups(tile.rows, tile.count, tile.dim, groups);
 }

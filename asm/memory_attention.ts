@@ -6,13 +6,14 @@
 //   slots         i32 [1, H, K]       in
 //   slotQueries   f32 [T, Z, H, D]    in    queries as they are seen from slot 0 … Z − 1
 //
-// A chosen block is an earlier block; its last key gates it, and that key's value is never used.
+// A chosen block is an earlier block; its last key gates it, and that key's value is never used. As
+// gates are a softmax over all blocks, logits of all are kept until the first block is read.
 
 import { BLIND } from "./block_plan";
 import { addGroup } from "./group_products";
 import { turnSoftmax } from "./group_softmax";
 import { walkChunks } from "./landmark_chunks";
-import { GROUP, Job, TILE } from "./landmark_job";
+import { GROUP, Job } from "./landmark_job";
 import { chosenPlace, pieceKeys, pieceValues, slotQuery } from "./landmark_rows";
 import {
   beginTile,
@@ -22,6 +23,7 @@ import {
   sightOf,
   takes,
   Tile,
+  tilesOf,
   topGroup,
 } from "./landmark_tile";
 import { scoreTile } from "./score_tile";
@@ -29,12 +31,12 @@ import { shareOf } from "./thread";
 
 export function memoryAttention(part: u32, parts: u32, job: Job): void {
   const tile = layTile(job, shareOf(job.work, job.workBytes));
-  const tiles = (job.queries + TILE - 1) / TILE;
+  const tiles = tilesOf(job);
   for (let h: u32 = 0; h < job.heads; h++) {
     for (let i: u32 = 0; i < tiles; i++) {
       if (!takes(part, parts, h, i, tiles)) continue;
-      beginTile(job, tile, 0, h, i * TILE);
-      for (let r: u32 = 0; r < job.chosen; r++) gatePiece(job, tile, r);
+      beginTile(job, tile, 0, h, i, tiles);
+      for (let r: u32 = 0; r < job.chosen; r++) scorePiece(job, tile, r);
       for (let r: u32 = 0; r < tile.count; r += GROUP) topGroup(job, tile, r);
       walkChunks(job, tile);
       for (let r: u32 = 0; r < job.chosen; r++) readPiece(job, tile, r);
@@ -43,48 +45,42 @@ export function memoryAttention(part: u32, parts: u32, job: Job): void {
   }
 }
 
-/** The queries of the tile as they are seen from the slot of choice r. */
-function loadSlot(job: Job, tile: Tile, r: u32): void {
+/** Logits of what the tile looks at in choice r, and of its gate: those of the last key. */
+function scorePiece(job: Job, tile: Tile, r: u32): void {
   const slot = load<u32>(job.slots + chosenPlace(job, 0, tile.h, r));
   const step = (job.slotCount * job.heads * job.dim) << 2;
   loadGroups(tile, slotQuery(job, tile.t, slot, tile.h), step, job.scale, tile.slotQ);
-}
-
-function pieceOf(job: Job, tile: Tile, r: u32): u32 {
-  return load<u32>(job.entries + chosenPlace(job, 0, tile.h, r));
-}
-
-/** The logits of its gate. */
-function gatePiece(job: Job, tile: Tile, r: u32): void {
-  loadSlot(job, tile, r);
-  const size = job.blockSize, landmark = pieceKeys(job, pieceOf(job, tile, r)) + ((size - 1) << 2);
+  const row = job.blockSize << 2, keys = pieceKeys(job, pieceOf(job, tile, r));
+  const gates = tile.gates + (r << 2);
   for (let i: u32 = 0; i < tile.count; i += GROUP) {
-    const q = tile.slotQ + i * tile.row;
-    // Of eight columns only the first is the landmark's.
-    scoreTile(tile.dim, q, landmark, size << 2, tile.scores, tile.scoresRow);
-    for (let j: u32 = 0; j < GROUP; j++) {
-      const gate = tile.gates + (i + j) * tile.gatesRow + (r << 2);
-      store<f32>(gate, load<f32>(tile.scores + j * tile.scoresRow));
+    const q = tile.slotQ + i * tile.row, scores = scoresOf(tile, r, i);
+    for (let at: u32 = 0; at < row; at += 32) {
+      scoreTile(tile.dim, q, keys + at, row, scores + at, tile.pieceRow);
+    }
+    for (let j: u32 = 0, last = scores + row - 4; j < GROUP; j++, last += tile.pieceRow) {
+      store<f32>(gates + (i + j) * tile.gatesRow, load<f32>(last));
     }
   }
 }
 
 /** What the tile reads in it. */
 function readPiece(job: Job, tile: Tile, r: u32): void {
-  loadSlot(job, tile, r);
-  const size = job.blockSize, piece = pieceOf(job, tile, r), keys = pieceKeys(job, piece);
-  const scores = tile.scores, scoresRow = tile.scoresRow;
+  const keys = job.blockSize - 1, values = pieceValues(job, pieceOf(job, tile, r));
   for (let i: u32 = 0; i < tile.count; i += GROUP) {
-    const q = tile.slotQ + i * tile.row;
-    for (let at: u32 = 0; at < (size - 1) << 2; at += 32) {
-      scoreTile(tile.dim, q, keys + at, size << 2, scores + at, scoresRow);
-    }
-    const gates = tile.gates + i * tile.gatesRow + (r << 2);
+    const gates = tile.gates + i * tile.gatesRow + (r << 2), scores = scoresOf(tile, r, i);
     const seen = seeing(job, tile, i);
-    turnSoftmax(seen, scores, scoresRow, size - 1, gates, tile.gatesRow, tile.turned);
-    const out = tile.out + i * tile.row;
-    addGroup(size - 1, tile.turned, pieceValues(job, piece), tile.dim, out);
+    turnSoftmax(seen, scores, tile.pieceRow, keys, gates, tile.gatesRow, tile.turned);
+    addGroup(keys, tile.turned, values, tile.dim, tile.out + i * tile.row);
   }
+}
+
+function pieceOf(job: Job, tile: Tile, r: u32): u32 {
+  return load<u32>(job.entries + chosenPlace(job, 0, tile.h, r));
+}
+
+/** Where logits of choice r begin for queries i …. */
+function scoresOf(tile: Tile, r: u32, i: u32): usize {
+  return tile.pieces + r * tile.pieceRows + i * tile.pieceRow;
 }
 
 /** Which of queries r … of the tile see anything, a bit for each: padding does not. */

@@ -65,9 +65,16 @@ export function rowExp(x: usize, count: u32, shift: f32): f32 {
 
 /** x = x · factor. */
 export function rowScale(x: usize, count: u32, factor: f32): void {
+  scaleInto(x, count, factor, x);
+}
+
+/** to = x · factor. */
+export function scaleInto(x: usize, count: u32, factor: f32, to: usize): void {
   const factors = f32x4.splat(factor);
-  for (; count >= 4; count -= 4, x += 16) v128.store(x, f32x4.mul(v128.load(x), factors));
-  if (count > 0) storeTail(x, f32x4.mul(v128.load(x), factors), count);
+  for (; count >= 4; count -= 4, x += 16, to += 16) {
+    v128.store(to, f32x4.mul(v128.load(x), factors));
+  }
+  if (count > 0) storeTail(to, f32x4.mul(v128.load(x), factors), count);
 }
 
 /** x = x + term. */

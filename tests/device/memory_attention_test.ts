@@ -50,6 +50,9 @@ const CASES: readonly Partial<MemoryCase>[] = [
   { T: 64, S: 192, H: 4, G: 2, D: 64, M: 64, K: 4, k: 4, dtype: "f16", shared: true },
   { T: 64, S: 100, H: 4, G: 2, D: 64, M: 64, K: 4, k: 4, dtype: "f16" },
   { D: 40, M: 40, ...HALVES },
+  // Logits of chosen blocks are so many that a tile on the CPU takes fewer queries: 15, 5.
+  { T: 33, S: 40, D: 8, M: 1024, k: 4, shared: true },
+  { T: 12, D: 4, M: 1100, K: 7, k: 7, shared: true },
   // Rows of a GPU's quads that are as wide as a small subgroup, twice as wide, and a workgroup.
   { T: 3, S: 130, H: 4, G: 2, D: 64, M: 64, ...HALVES },
   { T: 3, S: 130, H: 4, G: 2, D: 64, M: 64 },
