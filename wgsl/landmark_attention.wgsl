@@ -4,8 +4,8 @@
 // 64 at a time, online as flash attention (Dao et al., arXiv 2205.14135): scores, weights, and the
 // sum of weighted values, which all threads share in tiles of eight rows a thread. An earlier block
 // is a softmax by itself, whose weights are scaled so that they sum to its landmark's. Where a block
-// is longer than a tile, that softmax is online as well, and takes the top group's place until its
-// last tile joins it: what was summed before it waits in `out`. Exponents are of 2.
+// is longer than a tile, that softmax is online as well, with sums of its own; its last tile joins
+// them to the top group's. Exponents are of 2.
 // Spec: src/device/reference/grouped_softmax.ts.
 //
 // Constants: LANES threads share a row, each has GROUPS fours of keys and COLUMNS fours of columns;
@@ -75,20 +75,26 @@ fn landmark_attention(
   let at = Place(id / LANES, lane, lane / 8, lane % 8);
 
   var sums: Tile;
-  var state = State(rows(LOWEST), rows(0.0)); // of the top group, or of an earlier block's part
-  var top_group = state; // meanwhile
-  var waiting = false; // whether `out` has sums of earlier blocks
+  var state = nothing(); // of the top group, or of a long block on the way
+  var top_sums: Tile; // of long blocks that are done with
+  var top_group = nothing(); // the same
+  var slots = Slots(0, 0);
   let steps = tile + 1 + (params.foreign + SIDE - 1) / SIDE;
   for (var step = 0u; step < steps; step++) {
-    var seen = Seen(slots_of(step), step == tile, step > tile);
+    var seen = Seen(slots, step == tile, step > tile);
     if (seen.foreign) { seen.slots = Slots(0, (step - tile - 1) * SIDE); }
+    slots = slots_behind(slots);
     var scores = score(work, seen, at, id);
     if (seen.last || seen.foreign || FULL == 0) { scores = hide(scores, work, seen, at); }
 
     let own = PLAIN == 1 || seen.foreign || seen.slots.block == work.queries.block;
-    let marked = PLAIN == 0 && !seen.foreign && has_landmark(seen, at);
-    let gates = gates_of(scores, marked);
-    scores = without_landmark(scores, marked);
+    let ends = PLAIN == 0 && !seen.foreign && (LONG == 0 || slots.start == 0);
+    let marked = ends && has_landmark(at);
+    var gates: Rows;
+    if (ends) {
+      gates = gates_of(scores, marked);
+      scores = without_landmark(scores, marked);
+    }
     var weighed: Weighed;
     if (LONG == 1 || (BLOCK_LANES == LANES && own)) {
       weighed = weigh_alike(scores, state, at);
@@ -97,14 +103,6 @@ fn landmark_attention(
     }
     state = weighed.state;
     sums = scaled(sums, weighed.scale);
-    let joins = LONG == 1 && !own && seen.slots.start + SIDE >= params.M;
-    if (joins) {
-      let joined = join_block(state, top_group, gates, at);
-      state = joined.top;
-      weighed.weights = scaled(weighed.weights, joined.inner);
-      sums = scaled(sums, joined.inner);
-      if (waiting) { sums = with_out(sums, joined.scale, work, at); }
-    }
 
     workgroupBarrier();
     share_weights(weighed.weights, at);
@@ -119,18 +117,24 @@ fn landmark_attention(
       }
     }
 
-    if (joins && slots_of(step + 1).block != work.queries.block) {
-      write_out(sums, work, at);
-      waiting = true;
+    if (LONG == 1 && ends && !own) {
+      let joined = join(top_group, State(most_of_all(gates, at), rows(1.0)));
+      let factor = divided(joined.weight, sum_of_block(state.sum, LANES, at));
+      top_sums = total(scaled(top_sums, joined.scale), scaled(sums, factor));
+      top_group = joined.top;
       sums = Tile();
-      top_group = state;
-      state = State(rows(LOWEST), rows(0.0));
+      state = nothing();
     }
   }
 
-  let sum = sum_of_block(state.sum, LANES, at);
-  write_out(scaled(sums, divided(rows(1.0), sum)), work, at);
-  if (at.lane == 0) { write_top(state.most, sum, work, at); }
+  state.sum = sum_of_block(state.sum, LANES, at);
+  if (LONG == 1) {
+    let joined = join(top_group, state);
+    sums = total(scaled(top_sums, joined.scale), scaled(sums, joined.weight));
+    state = joined.top;
+  }
+  write_out(scaled(sums, divided(rows(1.0), state.sum)), work, at);
+  if (at.lane == 0) { write_top(state, work, at); }
 }
 
 /** Scores of the thread's rows and keys. On the way, the first values are loaded. */
@@ -252,37 +256,10 @@ fn write_row(sum: vec4f, row: u32, d: u32) {
   if (row != NONE && d < params.quads) { out[params.out_at / 4 + row * params.quads + d] = sum; }
 }
 
-/** Sums, and what waits in `out` times a number for each row. */
-fn with_out(sums: Tile, scale: Rows, work: Work, at: Place) -> Tile {
-  let slot = 8 * at.row;
-  var s = sums;
-  s.lo0 += scaled_rows(read_rows(work, slot, at.lane), scale.lo);
-  s.hi0 += scaled_rows(read_rows(work, slot + 4, at.lane), scale.hi);
-  if (COLUMNS == 2) {
-    s.lo1 += scaled_rows(read_rows(work, slot, LANES + at.lane), scale.lo);
-    s.hi1 += scaled_rows(read_rows(work, slot + 4, LANES + at.lane), scale.hi);
-  }
-  return s;
-}
-
-fn read_rows(work: Work, slot: u32, d: u32) -> mat4x4f {
-  return mat4x4f(
-    read_row(query_row(work, slot), d),
-    read_row(query_row(work, slot + 1), d),
-    read_row(query_row(work, slot + 2), d),
-    read_row(query_row(work, slot + 3), d),
-  );
-}
-
-fn read_row(row: u32, d: u32) -> vec4f {
-  if (row == NONE || d >= params.quads) { return vec4f(); }
-  return out[params.out_at / 4 + row * params.quads + d];
-}
-
 /** The log-sum-exp of each row. */
-fn write_top(most: Rows, sum: Rows, work: Work, at: Place) {
-  let lo = LN_2 * (most.lo + log2(sum.lo));
-  let hi = LN_2 * (most.hi + log2(sum.hi));
+fn write_top(state: State, work: Work, at: Place) {
+  let lo = LN_2 * (state.most.lo + log2(state.sum.lo));
+  let hi = LN_2 * (state.most.hi + log2(state.sum.hi));
   write_top_row(lo.x, work, 8 * at.row);
   write_top_row(lo.y, work, 8 * at.row + 1);
   write_top_row(lo.z, work, 8 * at.row + 2);

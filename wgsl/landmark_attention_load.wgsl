@@ -45,6 +45,14 @@ fn slots_of(tile: u32) -> Slots {
   return Slots(tile * (SIDE / BLOCK_SLOTS), 0);
 }
 
+/** The slots of the next tile. In a loop: a division there took a fifth of the time on an H200. */
+fn slots_behind(slots: Slots) -> Slots {
+  if (LONG == 0) { return Slots(slots.block + SIDE / BLOCK_SLOTS, 0); }
+  let start = slots.start + SIDE;
+  let ends = start >= params.M;
+  return Slots(select(slots.block, slots.block + 1, ends), select(start, 0, ends));
+}
+
 /** The key in a slot, if there is one. */
 fn key_in(slots: Slots, slot: u32) -> u32 {
   if (FULL == 1) {

@@ -93,6 +93,11 @@ fn scaled(t: Tile, by: Rows) -> Tile {
   );
 }
 
+/** The sum of two tiles. */
+fn total(a: Tile, b: Tile) -> Tile {
+  return Tile(a.lo0 + b.lo0, a.hi0 + b.hi0, a.lo1 + b.lo1, a.hi1 + b.hi1);
+}
+
 /** exp2(the tile's numbers − the row's). */
 fn powers(t: Tile, most: Rows) -> Tile {
   var p: Tile;

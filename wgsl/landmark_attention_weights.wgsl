@@ -16,11 +16,10 @@ struct Weighed {
   state: State,
 }
 
-/** What a long block's sums are scaled by at its end, what those of earlier blocks are, and the top
- * group with it. */
+/** What sums of the top group, and of a part that joins it, are scaled by, and its state with both. */
 struct Joined {
-  inner: Rows,
   scale: Rows,
+  weight: Rows,
   top: State,
 }
 
@@ -63,9 +62,8 @@ fn shown_slot(work: Work, seen: Seen, slot: u32) -> u32 {
   return select(slot, NONE, key_in(seen.slots, slot) == NONE);
 }
 
-/** Whether the thread has the landmark of a block. */
-fn has_landmark(seen: Seen, at: Place) -> bool {
-  if (LONG == 1 && seen.slots.start + SIDE < params.M) { return false; }
+/** Whether the thread has the landmark of a block, where one ends. */
+fn has_landmark(at: Place) -> bool {
   if (FULL == 1) { return at.lane % BLOCK_LANES == BLOCK_LANES - 1; }
   return at.lane % BLOCK_LANES == params.mark / KEYS;
 }
@@ -152,14 +150,15 @@ fn weigh_blocks(
   return Weighed(scaled(weights, factor), scale, now);
 }
 
-/** The end of an earlier block that is longer than a tile: it joins the top group. */
-fn join_block(block: State, top: State, gates: Rows, at: Place) -> Joined {
-  let inner_sum = sum_of_block(block.sum, LANES, at);
-  let gate = most_of_all(gates, at);
-  let most = larger(top.most, gate);
+/** The top group with one more part. */
+fn join(top: State, part: State) -> Joined {
+  let most = larger(top.most, part.most);
   let scale = power(top.most, most);
-  let weight = power(gate, most);
-  let part = chosen(rows(0.0), weight, at.lane == 0);
-  let sum = added(times(top.sum, scale), part);
-  return Joined(divided(weight, inner_sum), scale, State(most, sum));
+  let weight = power(part.most, most);
+  let sum = added(times(top.sum, scale), times(part.sum, weight));
+  return Joined(scale, weight, State(most, sum));
+}
+
+fn nothing() -> State {
+  return State(rows(LOWEST), rows(0.0));
 }

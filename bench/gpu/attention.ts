@@ -38,6 +38,7 @@ function shapes(small: boolean): AttentionShape[] {
     ...beside({ ...BASE, T: 8192, D: 128 }),
     // Each beside blocks of 64 once more, as a card's speed may change between two rows.
     ...[8, 16, 32, 128, 256].flatMap((M) => [{ ...BASE, T: 8192, M }, { ...BASE, T: 8192 }]),
+    { ...BASE, T: 8192, D: 128, M: 128 },
     // The embedded model in training, and a Llama-shaped one with 135 million parameters.
     { B: 32, H: 4, G: 2, T: 512, D: 64, M: 64 },
     { B: 16, H: 4, G: 2, T: 1024, D: 64, M: 64 },
