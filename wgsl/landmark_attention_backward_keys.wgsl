@@ -1,7 +1,9 @@
 // dK, dV f32 [B, S, G, D] += the gradients of landmark attention: dV = pᵀ · dOut, dK = slopesᵀ · q.
 //
-// A workgroup has 64 keys of one key/value head, and 64 of the D columns; it walks over the queries
-// of all heads that read them, so that nobody else adds to its rows.
+// A workgroup has 64 keys of one key/value head, and 64 of the D columns of both; or 128 columns, of
+// dV where WIDE is 1 and of dK where it is 2: of 128 columns scores are then made twice and what dOut
+// makes of values once, not both twice. It walks over the queries of all heads that read its keys, so
+// that nobody else adds to its rows.
 
 struct Params {
   q_at: u32,
@@ -109,33 +111,35 @@ fn slope_rows(keys: Keys, b: u32, first: u32, row: u32, at: Place, e: Tile) {
   slope_weighed(keys, b, first, 4 * at.y + 35, row, at.x, e.high[3]);
 }
 
-fn put(b: u32, j: u32, g: u32, quad: u32, dk: vec4f, dv: vec4f) {
+/// Adds to four columns of a row of dK, or of dV.
+fn put(to_keys: bool, b: u32, j: u32, g: u32, quad: u32, sum: vec4f) {
   if (j >= params.S) { return; }
   let row = (b * params.S + j) * params.G + g;
-  let value = has_value(b, j);
+  if (!to_keys && !has_value(b, j)) { return; }
   for (var i = 0u; i < 4; i++) {
     let d = quad * 4 + i;
     if (d >= D) { return; }
-    d_k[params.d_k_at + row * D + d] += params.scale * dk[i];
-    if (value) { d_v[params.d_v_at + row * D + d] += dv[i]; }
+    if (to_keys) {
+      d_k[params.d_k_at + row * D + d] += params.scale * sum[i];
+    } else {
+      d_v[params.d_v_at + row * D + d] += sum[i];
+    }
   }
 }
 
-fn put_rows(b: u32, j: u32, g: u32, quad: u32, dk: Tile, dv: Tile) {
+fn put_rows(to_keys: bool, b: u32, j: u32, g: u32, quad: u32, sums: Tile) {
   if (SPELLED == 0) {
-    for (var i = 0u; i < 8; i++) {
-      put(b, j + step_of(i), g, quad, row_of(dk, i), row_of(dv, i));
-    }
+    for (var i = 0u; i < 8; i++) { put(to_keys, b, j + step_of(i), g, quad, row_of(sums, i)); }
     return;
   }
-  put(b, j, g, quad, dk.low[0], dv.low[0]);
-  put(b, j + 1, g, quad, dk.low[1], dv.low[1]);
-  put(b, j + 2, g, quad, dk.low[2], dv.low[2]);
-  put(b, j + 3, g, quad, dk.low[3], dv.low[3]);
-  put(b, j + 32, g, quad, dk.high[0], dv.high[0]);
-  put(b, j + 33, g, quad, dk.high[1], dv.high[1]);
-  put(b, j + 34, g, quad, dk.high[2], dv.high[2]);
-  put(b, j + 35, g, quad, dk.high[3], dv.high[3]);
+  put(to_keys, b, j, g, quad, sums.low[0]);
+  put(to_keys, b, j + 1, g, quad, sums.low[1]);
+  put(to_keys, b, j + 2, g, quad, sums.low[2]);
+  put(to_keys, b, j + 3, g, quad, sums.low[3]);
+  put(to_keys, b, j + 32, g, quad, sums.high[0]);
+  put(to_keys, b, j + 33, g, quad, sums.high[1]);
+  put(to_keys, b, j + 34, g, quad, sums.high[2]);
+  put(to_keys, b, j + 35, g, quad, sums.high[3]);
 }
 
 @compute @workgroup_size(128)
@@ -146,14 +150,15 @@ fn landmark_attention_backward_keys(
   let at = place_of(lane);
   let first = group.y * TILE;
   let g = group.x % params.G;
-  let quad = group.x / params.G * 16;
+  let quad = group.x / params.G * select(16u, 32u, WIDE > 0);
   let b = params.b_first + group.z;
   let key0 = key_row(b, first + lane / SLICE, g);
   let key1 = key_row(b, first + 32 + lane / SLICE, g);
   let keys = look_at_keys(b, first + 4 * at.x);
   let ratio = params.H / params.G;
-  var dk = Tile();
-  var dv = Tile();
+  // dV and dK; or 64 columns of one of them, and the 64 behind.
+  var sums = Tile();
+  var more = Tile();
   for (var h = g * ratio; h < (g + 1) * ratio; h++) {
     let row = (group.z * params.H + h) * (params.N + 1) * params.t_count;
     for (var t = first_query(first) / TILE * TILE; t < params.t_count; t += TILE) {
@@ -163,11 +168,20 @@ fn landmark_attention_backward_keys(
       let rows = Rows(query0, query1, key0, key1);
       let s = products(0, rows, lane, at);
       weigh_rows(keys, b, t, row, at, s);
-      dv = add_queries(dv, 1, b, t, h, quad, lane, at);
-      let e = products(1, rows, lane, at);
-      slope_rows(keys, b, t, row, at, e);
-      dk = add_queries(dk, 0, b, t, h, quad, lane, at);
+      if (WIDE == 0) { sums = add_queries(sums, 1, b, t, h, quad, lane, at); }
+      if (WIDE != 1) {
+        let e = products(1, rows, lane, at);
+        slope_rows(keys, b, t, row, at, e);
+      }
+      if (WIDE == 0) {
+        more = add_queries(more, 0, b, t, h, quad, lane, at);
+      } else {
+        sums = add_queries(sums, 2 - WIDE, b, t, h, quad, lane, at);
+        more = add_queries(more, 2 - WIDE, b, t, h, quad + 16, lane, at);
+      }
     }
   }
-  put_rows(b, first + 4 * at.y, g, quad + at.x, dk, dv);
+  let j = first + 4 * at.y;
+  put_rows(WIDE == 2, b, j, g, quad + at.x, sums);
+  put_rows(WIDE != 1, b, j, g, quad + select(16u, 0u, WIDE == 0) + at.x, more);
 }

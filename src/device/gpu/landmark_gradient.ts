@@ -73,7 +73,7 @@ function bytesOf(buffers: number): number {
   return 16 * (buffers * (2 * TILE * 5 + 16 * 16) + TILE * (TILE / 4 + 1));
 }
 
-/** Columns of D that a workgroup makes; the one that walks over keys has room for twice as many. */
+/** Columns of D that a workgroup makes; of a wider D it makes twice as many, of dK and dV one. */
 const COLUMNS = 64;
 /** Queries that a workgroup prepares. */
 const PREPARED = 16;
@@ -207,11 +207,16 @@ export function backSlice(
     groups: spread(host, Math.ceil(rows * count * H / PREPARED)),
   });
 
-  const parts = Math.ceil(D / COLUMNS);
-  const heads = { blocks: H, keys: G * parts, queries: H * Math.ceil(parts / 2) };
+  const isWide = D > COLUMNS;
+  const parts = Math.ceil(D / (isWide ? 2 * COLUMNS : COLUMNS));
+  const heads = { blocks: H, keys: G * parts, queries: H * parts };
   const bias = float(listed?.bias ?? 0);
   const ofPlan = plan.regular > 0 ? "regular" : "sights";
-  const launch = (name: Name, { k, v, dK, dV }: Keys, levelsFrom?: Variant["levels"]): void => {
+  const launch = (
+    name: Name,
+    { k, v, dK, dV }: Keys,
+    { levelsFrom, WIDE = Number(isWide) }: { levelsFrom?: Variant["levels"]; WIDE?: number } = {},
+  ): void => {
     const isOwn = listed?.k !== k;
     const seen = isOwn ? plan.sights : listed.index;
     const inputs = [q, k, v, dOut];
@@ -231,7 +236,7 @@ export function backSlice(
       BUFFERS: bytesOf(2) <= host.limits.workgroupBytes ? 2 : 1,
       ...(isOwn && plan.regular > 0 && { M: plan.regular }),
       ...(levelsFrom === "made" && { M: stretch }),
-      ...(name === "queries" && { WIDE: parts > 1 ? 1 : 0 }),
+      ...(name !== "blocks" && { WIDE }),
     };
     host.run(kernel, {
       tensors: [...inputs, levels, seen, ...outputs],
@@ -240,13 +245,18 @@ export function backSlice(
       groups: [heads[name], tiles, rows],
     });
   };
+  /** dK and dV: at once, or where rows are wide one after the other. */
+  const launchKeys = (keys: Keys): void => {
+    launch("keys", keys);
+    if (isWide) launch("keys", keys, { WIDE: 2 });
+  };
   const hasEarlier = plan.regular === 0 || plan.regular < S;
   if (ofOwn === "kept" && hasEarlier) launch("blocks", own);
-  launch("queries", own, ofOwn);
-  launch("keys", own);
+  launch("queries", own, { levelsFrom: ofOwn });
+  launchKeys(own);
   if (!listed) return;
-  launch("queries", listed, "kept");
-  launch("keys", listed);
+  launch("queries", listed, { levelsFrom: "kept" });
+  launchKeys(listed);
 }
 
 /** Adds the gradients of lists to the pool's. */
