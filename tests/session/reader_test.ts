@@ -35,3 +35,16 @@ Deno.test("reading leaves the last layer's output out, but for the end", async (
   // 700 ids are 711 tokens, 576 of them in three whole sections of 192.
   ok(all === 6 * 711 && fewer === 6 * 711 - 576, `${all} and ${fewer} rows of queries`);
 });
+
+Deno.test("a timer has its turn while a text is read on the CPU", async () => {
+  using cairn = await open("tests/golden_tiny/model", { device: "cpu", threads: 1 });
+  using session = cairn.session();
+  let turns = 0;
+  const timer = setInterval(() => turns++, 1);
+  try {
+    await session.readIds(Array.from({ length: 6000 }, (_, i) => TEXT[i % TEXT.length]));
+    ok(turns > 0, "no turn in all of it");
+  } finally {
+    clearInterval(timer);
+  }
+});
